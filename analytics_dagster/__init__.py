@@ -1,0 +1,1 @@
+"""A multi-tenant analytics platform, shaped as a Dagster project."""
