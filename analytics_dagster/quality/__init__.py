@@ -1,0 +1,1 @@
+"""The gate: Great Expectations judges each tenant's load, and a tenant that fails is held back alone."""

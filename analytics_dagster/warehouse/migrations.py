@@ -53,10 +53,12 @@ def migrate(connection: psycopg.Connection, migrations: list[Migration] | None =
         with connection.transaction():
             connection.execute("select pg_advisory_xact_lock(hashtext(%s))", [LOCK])
             connection.execute(BOOKKEEPING)
-            applied = dict(connection.execute("select number, sha256 from platform.migrations").fetchall())
+            applied: dict[int, str] = dict(
+                connection.execute("select number, sha256 from platform.migrations").fetchall()
+            )
             for migration in migrations:
                 if migration.number not in applied:
-                    connection.execute(sql.SQL(migration.text))  # type: ignore[arg-type]
+                    connection.execute(sql.SQL(migration.text))
                     connection.execute(
                         "insert into platform.migrations (number, name, sha256) values (%s, %s, %s)",
                         [migration.number, migration.name, migration.sha256],

@@ -6,7 +6,7 @@ create table quality.results (
     tenant_id text not null,
     expectation text not null,
     severity text not null check (severity in ('critical', 'warning', 'info')),
-    observed text,
+    observed double precision,  -- empty: there was nothing to observe
     expected text not null,
     passed boolean not null,
     primary key (load_day, tenant_id, expectation)
