@@ -5,12 +5,15 @@ to people, and a test keeps the two in step. What does not: anything that reads 
 """
 
 import os
+from contextlib import suppress
 from datetime import date
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from analytics_dagster.errors import SettingsError
@@ -21,7 +24,11 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=PROJECT_ROOT / ".env", extra="ignore", frozen=True
+        env_prefix=PREFIX,
+        env_ignore_empty=True,  # `ANALYTICS_X=` means the default
+        extra="ignore",  # .env also carries what docker compose reads
+        frozen=True,
+        hide_input_in_errors=True,  # the input may be a password
     )
 
     home: Path = Field(
@@ -34,7 +41,9 @@ class Settings(BaseSettings):
     )
     tenants_dir: Path = Field(default=Path("tenants"), description="One YAML file for each tenant.")
     landing_dir: Path = Field(
-        default=Path("var/landing"), description="Where producers drop event files: <day>/<tenant>/<file>."
+        default_factory=lambda data: data.get("state_dir", Path("var")) / "landing",
+        description="Where producers drop event files: <day>/<tenant>/<file>. Without it: `landing` in "
+        "ANALYTICS_STATE_DIR.",
     )
     first_day: date | None = Field(
         default=None,
@@ -55,13 +64,11 @@ class Settings(BaseSettings):
         "is in use. 0: no port, socket only.",
     )
 
-    sample: bool = Field(
-        default=True, description="Simulate sample tenants when the landing folder is empty."
-    )
+    sample: bool = Field(default=True, description="Simulate sample tenants when the landing folder is empty.")
     sample_events: int = Field(
         default=200_000, ge=1_000, description="How many events to simulate, roughly, over 90 days."
     )
-    sample_seed: int = Field(default=42, description="The same seed simulates the same events.")
+    sample_seed: int = Field(default=42, ge=0, description="The same seed simulates the same events.")
     sample_last_day: date | None = Field(
         default=None, description="Last simulated day. Without it: the day before the simulation is run."
     )
@@ -71,20 +78,26 @@ class Settings(BaseSettings):
         default=3000, ge=1, le=65535, description="Port of the UI; the next free one is taken if it is in use."
     )
 
-    @field_validator("state_dir", "tenants_dir", "landing_dir")
+    @field_validator("home", "state_dir", "tenants_dir", "landing_dir")
     @classmethod
-    def _not_blank(cls, value: Path) -> Path:
-        if str(value) in {"", "."}:
+    def _anchor(cls, value: Path, info: ValidationInfo) -> Path:
+        """A relative folder is one in the project folder, wherever the process was started from."""
+        if value == Path():
             raise ValueError("name a folder")
-        return value
+        try:
+            folder = value.expanduser()
+        except RuntimeError:
+            raise ValueError(f"{value.parts[0]} is no user of this machine") from None
+        if info.field_name == "home" and not folder.is_absolute():
+            raise ValueError("write the whole path: the other folders are found from it")
+        return Path(os.path.normpath(info.data.get("home", PROJECT_ROOT) / folder))
 
-    @model_validator(mode="after")
-    def _anchor_folders(self) -> Self:
-        # relative folders mean the same wherever a process is started from
-        for name in ("home", "state_dir", "tenants_dir", "landing_dir"):
-            folder: Path = getattr(self, name)
-            object.__setattr__(self, name, (self.home / folder.expanduser()).absolute())
-        return self
+    @field_validator("warehouse_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("write it as postgresql://user:password@host:5432/database")
+        return value
 
     @property
     def dbt_project_dir(self) -> Path:
@@ -117,19 +130,19 @@ class Settings(BaseSettings):
 
 def load_settings(**overrides: Any) -> Settings:
     """The settings of this process, or an error that names each wrong variable."""
-    unknown = sorted(_unknown_variables())
-    if unknown:
-        raise SettingsError(
-            f"unknown setting{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}",
-            remedy=f"remove it, or use one of: {', '.join(sorted(known_variables()))}",
-        )
+    foreign = sorted(overrides.keys() - Settings.model_fields.keys())
+    if foreign:
+        raise TypeError(f"no such setting: {', '.join(foreign)}")
+    env_file = _env_file(overrides.get("home") or os.environ.get(f"{PREFIX}HOME") or PROJECT_ROOT)
+    _refuse_unknown(set(os.environ) | _names_in(env_file), env_file)
     try:
-        return Settings(**overrides)
+        found = Settings(_env_file=env_file, **overrides)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{PREFIX}{str(e['loc'][0]).upper() if e['loc'] else 'SETTINGS'}: {e['msg']}" for e in error.errors()
-        )
+        wrong = "; ".join(f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"settings that cannot work: {wrong}", remedy="see .env.example") from None
+    if not found.home.is_dir():
+        raise SettingsError("ANALYTICS_HOME is not a folder", where=str(found.home), remedy="name the project folder")
+    return found
 
 
 @cache
@@ -141,15 +154,44 @@ def known_variables() -> set[str]:
     return {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
 
 
-def _unknown_variables() -> set[str]:
-    named = {name for name in os.environ if name.startswith(PREFIX)}
-    env_file = Settings.model_config.get("env_file")
-    if isinstance(env_file, Path) and env_file.is_file():
-        for line in env_file.read_text(encoding="utf-8").splitlines():
-            name = line.removeprefix("export ").split("=", 1)[0].strip()
-            if name.startswith(PREFIX):
-                named.add(name)
-    return named - known_variables() - INTERNAL_VARIABLES
+def _env_file(home: Path | str) -> Path:
+    """`.env` of the project folder in use, which is why ANALYTICS_HOME itself cannot stand in it."""
+    with suppress(RuntimeError):  # no such user: the validation of ANALYTICS_HOME says so
+        home = Path(home).expanduser()
+    return Path(home, ".env")
+
+
+def _names_in(env_file: Path) -> set[str]:
+    try:
+        names = set(dotenv_values(env_file, interpolate=False)) if env_file.is_file() else set()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f".env cannot be read: {error}", where=str(env_file), remedy="make it readable, as UTF-8"
+        ) from None
+    if f"{PREFIX}HOME" in {name.upper() for name in names}:
+        raise SettingsError(
+            "ANALYTICS_HOME cannot stand in .env, which is looked for in that folder",
+            where=str(env_file),
+            remedy="export it as a variable of the environment",
+        )
+    return names
+
+
+def _refuse_unknown(names: set[str], env_file: Path) -> None:
+    known = known_variables()
+    unknown = sorted(
+        name for name in names if name.upper().startswith(PREFIX) and name.upper() not in known | INTERNAL_VARIABLES
+    )
+    if not unknown:
+        return
+    endings = [name.removeprefix(PREFIX) for name in known]  # the prefix would make all of them alike
+    close = [m for name in unknown for m in get_close_matches(name[len(PREFIX) :].upper(), endings, n=1)]
+    meant = f"did you mean {' and '.join(PREFIX + ending for ending in close)}? " if close else ""
+    raise SettingsError(
+        f"unknown setting{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}",
+        where=f"in the environment or {env_file}",
+        remedy=f"{meant}.env.example lists every one: {', '.join(sorted(known))}",
+    )
 
 
 # Set by the command line for the processes that it starts; a person has no reason to.
