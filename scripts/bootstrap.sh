@@ -91,10 +91,11 @@ install() {
     fi
 }
 
-pip_install() { # says only what went wrong; the log has the rest
-    "$VENV/bin/python" -m pip install --no-deps -qq --no-input --disable-pip-version-check \
-        --root-user-action=ignore --log "$VENV/pip.log" "$@" && return
-    fail "pip did not finish" "see above and $VENV/pip.log, then repeat: what was downloaded is kept"
+pip_install() { # quiet; what went wrong is shown, the log has the rest
+    "$VENV/bin/python" -m pip install --no-deps --no-input --disable-pip-version-check \
+        --root-user-action=ignore "$@" >"$VENV/pip.log" 2>&1 && return
+    grep -v '^WARNING' "$VENV/pip.log" | tail -n 12 >&2
+    fail "pip did not finish" "$VENV/pip.log has the rest. Then repeat: what was downloaded is kept"
 }
 
 case ${1:-} in
