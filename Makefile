@@ -1,7 +1,6 @@
 # What a person does with the project. Plain `make` lists it. Every path is relative, so the folder may have any name.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-MAKEFLAGS += --no-print-directory
 .PHONY: help run ui test lint bench lock venv check clean clean-data
 
 # More arguments for the command behind a target: make run ARGS=--json, make test ARGS="tests/ingest -k gzip"
