@@ -6,64 +6,91 @@ psycopg and dbt take parts, Dagster's storage wants psycopg2 named (SQLAlchemy 2
 
 from dataclasses import dataclass, field
 from typing import Self
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
+import psycopg
 from psycopg.conninfo import make_conninfo
 
 from analytics_dagster.errors import SettingsError
+
+DEFAULT_PORT = 5432
+HIGHEST_PORT = 65_535
+REMEDY = (
+    "write it as postgresql://user:password@host:5432/database, with any of : / @ # ? % in a part of it percent-encoded"
+)
+# A variable of the environment meant for another server must not lead us there (PGHOSTADDR even wins over the host)
+# nor change what we read. libpq takes these parts from the environment unless they are given.
+NOT_FROM_ENVIRONMENT = {"hostaddr": "", "target_session_attrs": "any", "client_encoding": "utf8"}
 
 
 @dataclass(frozen=True)
 class WarehouseUrl:
     user: str
     database: str
-    host: str  # a host name, or the folder of a Unix socket
-    port: int = 5432
+    host: str  # a host name or address, or the folder of a Unix socket
+    port: int = DEFAULT_PORT
     password: str | None = field(default=None, repr=False)
     parameters: tuple[tuple[str, str], ...] = ()  # libpq's own, such as sslmode
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        remedy = "write it as postgresql://user:password@host:5432/database"
+        """Read a URL as libpq does. What is wrong is said without repeating the URL: it holds a password."""
         try:
-            parts = urlsplit(text)
-            port = parts.port
-        except ValueError as error:
-            raise SettingsError(f"ANALYTICS_WAREHOUSE_URL: {error}", remedy=remedy) from None
+            parts = urlsplit(text.strip())
+        except ValueError:
+            raise _wrong("is not an address") from None
         if parts.scheme not in {"postgresql", "postgres"}:
-            raise SettingsError("ANALYTICS_WAREHOUSE_URL is not a postgresql:// address", remedy=remedy)
-        parameters = dict(parse_qsl(parts.query))
-        host = parameters.pop("host", None) or unquote(parts.hostname or "") or "localhost"
-        database = unquote(parts.path.lstrip("/"))
-        if not parts.username or not database:
-            raise SettingsError("ANALYTICS_WAREHOUSE_URL names no user or no database", remedy=remedy)
-        return cls(
-            user=unquote(parts.username),
-            password=unquote(parts.password) if parts.password else None,
-            host=host,
-            port=int(parameters.pop("port", 0)) or port or 5432,
-            database=database,
-            parameters=tuple(sorted(parameters.items())),
+            raise _wrong("is not a postgresql:// address")
+        if parts.fragment:
+            raise _wrong("has a # that is not percent-encoded")
+        login, _, place = parts.netloc.rpartition("@")
+        user, _, password = login.partition(":")
+        host, port = _host_and_port(place)
+        named = _parameters(parts.query)
+        named = {
+            "user": unquote(user),
+            "password": unquote(password),
+            "host": unquote(host),
+            "port": port,
+            "dbname": unquote(parts.path.removeprefix("/")),
+        } | named
+        found = cls(
+            user=named.pop("user"),
+            password=named.pop("password") or None,
+            host=named.pop("host") or "localhost",
+            port=_port(named.pop("port")),
+            database=named.pop("dbname"),
+            parameters=tuple(sorted(named.items())),
         )
+        if not found.user or not found.database:
+            raise _wrong("names no user or no database")
+        if "\0" in unquote(text):
+            raise _wrong("holds a zero byte")
+        try:
+            found.conninfo()
+        except psycopg.ProgrammingError as error:  # names the parameter, not its value
+            raise _wrong(f"cannot be used: {str(error).strip()}") from None
+        return found
 
     def conninfo(self, **extra: str) -> str:
         """What psycopg and libpq connect with."""
         return make_conninfo(
             "",
-            **{
+            **NOT_FROM_ENVIRONMENT
+            | {
                 "host": self.host,
                 "port": self.port,
                 "user": self.user,
                 "password": self.password,
                 "dbname": self.database,
-                **dict(self.parameters),
-                **extra,
-            },
+            }
+            | dict(self.parameters)
+            | extra,
         )
 
     def sqlalchemy(self, *, driver: str, schema: str | None = None) -> str:
         """What SQLAlchemy connects with; `schema` becomes the place where unqualified names live."""
-        query = dict(self.parameters)
+        query = NOT_FROM_ENVIRONMENT | dict(self.parameters)
         if schema:
             query["options"] = f"{query.get('options', '')} -csearch_path={schema}".strip()
         # a socket folder is no host name of an address; some libraries insist on one, so it says localhost
@@ -71,10 +98,10 @@ class WarehouseUrl:
         if host.startswith("/"):
             query["host"], host = host, "localhost"
         login = quote(self.user, safe="") + (f":{quote(self.password, safe='')}" if self.password else "")
-        query_text = f"?{urlencode(query, quote_via=quote)}" if query else ""
         netloc = f"[{host}]" if ":" in host else host
         return (
-            f"postgresql+{driver}://{login}@{netloc}:{self.port}/{quote(self.database, safe='')}{query_text}"
+            f"postgresql+{driver}://{login}@{netloc}:{self.port}/{quote(self.database, safe='')}"
+            f"?{urlencode(query, quote_via=quote, safe='')}"
         )
 
     def dbt_environment(self) -> dict[str, str]:
@@ -87,4 +114,38 @@ class WarehouseUrl:
             "WAREHOUSE_USER": self.user,
             "WAREHOUSE_DATABASE": self.database,
             "WAREHOUSE_SSLMODE": parameters.get("sslmode", "prefer"),
+            "PGHOSTADDR": "",  # dbt's adapter passes no address of its own, so libpq would take this one
         }
+
+
+def _host_and_port(place: str) -> tuple[str, str]:
+    if place.startswith("["):
+        host, closed, port = place[1:].partition("]")
+        if not closed or (port and not port.startswith(":")):
+            raise _wrong("has a host that is not written as [address]:port")
+        return host, port.removeprefix(":")
+    host, _, port = place.partition(":")
+    return host, port
+
+
+def _port(text: str) -> int:
+    if not text:
+        return DEFAULT_PORT
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= HIGHEST_PORT:
+        raise _wrong("has a port that is no number from 1 to 65535")
+    return int(text)
+
+
+def _parameters(query: str) -> dict[str, str]:
+    """The part behind the question mark. As in libpq, a plus is a plus and not a space."""
+    found = {}
+    for item in filter(None, query.split("&")):
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise _wrong("has a parameter without a value")
+        found[unquote(name)] = unquote(value)
+    return found
+
+
+def _wrong(problem: str) -> SettingsError:
+    return SettingsError(f"ANALYTICS_WAREHOUSE_URL {problem}", remedy=REMEDY)
