@@ -6,7 +6,8 @@
 set -u
 
 VENV=.venv
-OLDEST=11           # Python 3.x
+OLDEST=11           # Python 3.x, as requires-python of pyproject.toml says
+NEWEST=13           # dagster-dbt refuses 3.14
 ENVIRONMENT_MB=3000 # 1.7 GB of packages, and the downloads while they are unpacked
 DATA_MB=1000
 
@@ -17,8 +18,8 @@ fail() { # problem, remedy
 
 on_debian() { command -v apt-get >/dev/null 2>&1; }
 
-usable() { # does it start (a pyenv shim may not), and is it new enough?
-    "$1" -c "import sys; sys.exit(sys.version_info < (3, $OLDEST))" >/dev/null 2>&1
+usable() { # does it start (a pyenv shim may not), and is it neither too old nor too new?
+    "$1" -c "import sys; sys.exit(not (3, $OLDEST) <= sys.version_info[:2] <= (3, $NEWEST))" >/dev/null 2>&1
 }
 
 version_of() { "$1" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null; }
@@ -27,17 +28,17 @@ find_python() { # sets $python
     if [ -n "${PYTHON:-}" ]; then
         python=$PYTHON
         usable "$python" && return
-        found=$(version_of "$python") && found="Python $found, which is too old" || found="no Python that starts"
-        fail "PYTHON=$python is $found" "name a Python 3.$OLDEST or newer, or leave PYTHON away"
+        found=$(version_of "$python") && found="Python $found" || found="no Python that starts"
+        fail "PYTHON=$python is $found" "name a Python 3.$OLDEST to 3.$NEWEST, or leave PYTHON away"
     fi
-    too_old=
-    for python in python3.13 python3.12 python3.11 python3.14 python3; do
+    unfit=
+    for python in python3.13 python3.12 python3.11 python3; do
         usable "$python" && return
-        found=$(version_of "$python") && too_old="$python is $found"
+        found=$(version_of "$python") && unfit="$python is $found"
     done
     remedy="install it from your system's packages or python.org, or name one: make PYTHON=/path/to/python3.12"
     on_debian && remedy="apt-get install python3 python3-venv, or name another: make PYTHON=/path/to/python3.12"
-    fail "Python 3.$OLDEST or newer is needed, and ${too_old:-none is on the PATH}" "$remedy"
+    fail "Python 3.$OLDEST to 3.$NEWEST is needed, and ${unfit:-none is on the PATH}" "$remedy"
 }
 
 check_venv_module() {
@@ -94,7 +95,7 @@ install() {
 pip_install() { # quiet; what went wrong is shown, the log has the rest
     "$VENV/bin/python" -m pip install --no-deps --no-input --disable-pip-version-check \
         --root-user-action=ignore "$@" >"$VENV/pip.log" 2>&1 && return
-    grep -v '^WARNING' "$VENV/pip.log" | tail -n 12 >&2
+    grep -v '^WARNING' "$VENV/pip.log" | tail -n 6 | cut -c 1-200 >&2
     fail "pip did not finish" "$VENV/pip.log has the rest. Then repeat: what was downloaded is kept"
 }
 

@@ -22,13 +22,14 @@ ROOT = Path(__file__).parent.parent
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 TARGETS = {"help", "run", "ui", "test", "lint", "bench", "lock", "venv", "check", "clean", "clean-data"}
-TOOLS = ["make", "sh", "awk", "cat", "cksum", "grep", "id", "rm", "tail", "find"]
+TOOLS = ["make", "sh", "awk", "cat", "cksum", "cut", "grep", "id", "rm", "tail", "find"]
 
-TOO_OLD = """
+UNFIT = """
 case "$2" in
     *sys.exit*) exit 1 ;;
-    *print*) echo 3.9.18 ;;
+    *print*) echo {} ;;
 esac"""
+TOO_OLD, TOO_NEW = UNFIT.format("3.9.18"), UNFIT.format("3.14.0")
 BROKEN_SHIM = "echo 'pyenv: command not found' >&2; exit 127"
 # Like a real one, whose `pip install` only takes notes
 GOOD = f"""
@@ -152,13 +153,24 @@ def test_lint_runs_every_tool_even_after_one_failed(machine: Machine) -> None:
 
 def test_no_python(machine: Machine) -> None:
     message = machine.refusal()
-    assert "Python 3.11 or newer is needed, and none is on the PATH" in message
+    assert "Python 3.11 to 3.13 is needed, and none is on the PATH" in message
     assert "PYTHON=/path/to" in message
 
 
-def test_a_python_that_is_too_old(machine: Machine) -> None:
-    machine.program("python3", TOO_OLD)
-    assert "Python 3.11 or newer is needed, and python3 is 3.9.18" in machine.refusal()
+@pytest.mark.parametrize(("script", "version"), [(TOO_OLD, "3.9.18"), (TOO_NEW, "3.14.0")])
+def test_a_python_that_is_too_old_or_too_new(script: str, version: str, machine: Machine) -> None:
+    machine.program("python3", script)
+    assert f"Python 3.11 to 3.13 is needed, and python3 is {version}" in machine.refusal()
+
+
+def test_the_pythons_that_are_looked_for_are_those_of_the_project() -> None:
+    script = (ROOT / "scripts" / "bootstrap.sh").read_text(encoding="utf-8")
+    oldest, newest = (
+        int(re.findall(rf"^{name}=(\d+)", script, flags=re.MULTILINE)[0]) for name in ("OLDEST", "NEWEST")
+    )
+    assert PYPROJECT["project"]["requires-python"] == f">=3.{oldest},<3.{newest + 1}"
+    looked_for = [f"python3.{minor}" for minor in range(newest, oldest - 1, -1)]
+    assert f"for python in {' '.join(looked_for)} python3; do" in script
 
 
 def test_debian_is_told_its_packages(machine: Machine) -> None:
@@ -187,7 +199,7 @@ def test_a_named_python_is_taken_and_nothing_else(machine: Machine) -> None:
     good = machine.program("my python", GOOD)
     assert machine.make("check", f"PYTHON={good}").stdout == f"› {good} will do\n"
     old = machine.program("old python", TOO_OLD)
-    assert f"PYTHON={old} is Python 3.9.18, which is too old" in machine.refusal("check", f"PYTHON={old}")
+    assert f"PYTHON={old} is Python 3.9.18\n" in machine.refusal("check", f"PYTHON={old}")
     assert "PYTHON=/no/python is no Python that starts" in machine.refusal("check", PYTHON="/no/python")
 
 
