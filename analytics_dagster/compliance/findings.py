@@ -70,7 +70,7 @@ def _retention(evidence: Evidence) -> Finding:
     return Finding(
         "No event is kept beyond the agreed time",
         not past,
-        f"{past:,} events are older than {evidence.retention.keeps_from.isoformat()}"
+        f"events older than {evidence.retention.keeps_from.isoformat()}: {past:,}"
         if past
         else f"{evidence.retention.days:,} days",
     )
@@ -90,7 +90,7 @@ def _isolation(evidence: Evidence) -> Finding:
 def _runs(evidence: Evidence) -> Finding:
     bad = sum(run.status in ENDED_BADLY for run in evidence.runs)
     return Finding(
-        "Every run ended well",
+        "No run ended badly",
         not bad,
-        f"{bad} of {len(evidence.runs)} did not, see section 9" if bad else f"{len(evidence.runs)} runs",
+        f"{bad} of {len(evidence.runs)} did, see section 9" if bad else f"{len(evidence.runs)} runs",
     )
