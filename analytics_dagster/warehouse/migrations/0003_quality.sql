@@ -31,6 +31,15 @@ create table pipeline.build_scope (
     primary key (build_id, tenant_id, day)
 );
 
+-- The version of the code that made each relation: a model that changed is rebuilt whole on the next deploy.
+create table pipeline.built_models (
+    schema_name name not null,
+    relation_name name not null,
+    fingerprint text not null,
+    built_at timestamptz not null default now(),
+    primary key (schema_name, relation_name)
+);
+
 -- The layers that dbt fills.
 create schema staging;
 create schema intermediate;

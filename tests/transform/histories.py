@@ -1,0 +1,288 @@
+"""Random histories of events, and the marts computed from them in plain Python: the definitions, said a second time."""
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+UTC = ZoneInfo("UTC")
+LOADS = [date(2024, 5, 1) + timedelta(days=number) for number in range(5)]
+PRIMARY = {
+    "music": ("track_play", "plays"),
+    "shop": ("order_placed", "orders"),
+    "saas": ("feature_used", "feature_uses"),
+    "content": ("article_read", "reads"),
+}
+GAPS = [timedelta(0), timedelta(seconds=1), timedelta(minutes=10), timedelta(minutes=29, seconds=59.4)]
+GAPS += [timedelta(minutes=30), timedelta(minutes=30, milliseconds=1), timedelta(minutes=45)]
+AMOUNTS: list[Any] = ["9.99", "0.10", "100", 12, 3.5, "+1.5", "-2", "0.1234567"]
+BAD_AMOUNTS: list[Any] = [
+    None,
+    "",
+    "nine",
+    "1,50",
+    "NaN",
+    "Infinity",
+    "1e5",
+    "0x1F",
+    " 1",
+    "1\n2",
+    [],
+    {},
+    True,
+    "9" * 13,
+]
+
+
+@dataclass(frozen=True)
+class Tenant:
+    tenant_id: str
+    name: str
+    kind: str
+    time_zone: str
+    currency: str
+    around: date  # where its history lies: nights in which the clocks change
+
+
+TENANTS = [
+    Tenant("zurich", "Zürich'; drop table marts.kpi_daily; --", "music", "Europe/Zurich", "CHF", date(2024, 3, 31)),
+    Tenant("new-york", 'Ledger "ly" {{ 1/0 }} % \\', "saas", "America/New_York", "USD", date(2023, 11, 5)),
+    Tenant("lord-howe", "<script>alert(1)</script>", "shop", "Australia/Lord_Howe", "AUD", date(2024, 4, 7)),
+    Tenant("sao_paulo", "São Paulo, autumn", "content", "America/Sao_Paulo", "BRL", date(2018, 2, 18)),
+    Tenant("sao-paulo-2", "São Paulo, spring", "content", "America/Sao_Paulo", "BRL", date(2018, 11, 4)),
+    Tenant("apia", "A day that never was", "music", "Pacific/Apia", "WST", date(2011, 12, 30)),
+    Tenant("st-johns", "Clocks change at 00:01", "shop", "America/St_Johns", "CAD", date(2010, 11, 7)),
+    Tenant("0", "\u200b", "saas", "Asia/Kathmandu", "NPR", date(2024, 2, 29)),
+    Tenant("silent", "No event at all", "music", "UTC", "EUR", date(2024, 1, 1)),
+]
+
+
+@dataclass(frozen=True)
+class Event:
+    tenant: Tenant
+    event_id: str
+    event_type: str
+    event_name: str
+    at: datetime
+    user_id: str | None
+    anonymous_id: str | None
+    is_test: bool
+    amount: Any
+    load_day: date
+
+    @property
+    def actor(self) -> str | None:
+        return self.user_id or self.anonymous_id
+
+    @property
+    def engaged(self) -> bool:
+        return self.event_type in {"user_action", "page_view"} and self.actor is not None
+
+    @property
+    def wall(self) -> datetime:
+        return self.at.astimezone(ZoneInfo(self.tenant.time_zone)).replace(tzinfo=None)
+
+    @property
+    def primary(self) -> bool:
+        return self.event_name == PRIMARY[self.tenant.kind][0]
+
+    @property
+    def revenue(self) -> Decimal:
+        sign = {"payment_succeeded": 1, "payment_refunded": -1}.get(self.event_name, 0)
+        text = str(self.amount) if isinstance(self.amount, str | int | float) and self.amount is not True else ""
+        if not sign or not re.fullmatch(r"[+-]?[0-9]{1,12}(\.[0-9]{1,20})?", text, re.ASCII):
+            return Decimal(0)
+        return sign * Decimal(text).quantize(Decimal("0.000001"), ROUND_HALF_UP)
+
+
+def history(tenant: Tenant, seed: int) -> list[Event]:
+    """Bursts of a few actors around midnight and 04:00, each event in any of the loads."""
+    chance = random.Random(f"{tenant.tenant_id} {seed}")  # noqa: S311 - the same history each time
+    events = []
+    for burst in range(0 if tenant.tenant_id == "silent" else 40):
+        night = datetime.combine(tenant.around, datetime.min.time()) + timedelta(days=chance.randint(-3, 3))
+        hours = chance.choice([-1, 0, 2, 3, 3.5, 4, chance.uniform(0, 24)])
+        at = (night + timedelta(hours=hours)).replace(tzinfo=ZoneInfo(tenant.time_zone)).astimezone(UTC)
+        user, visitor = chance.choice(
+            [("u1", None), ("u2", "v1"), ("u2", None), (None, "v1"), (None, "u1"), (None, None)]
+        )
+        for number in range(chance.randint(1, 8)):
+            kind, name = chance.choice(
+                [
+                    ("user_action", PRIMARY[tenant.kind][0]),
+                    ("user_action", "search"),
+                    ("page_view", "page"),
+                    ("transaction", "payment_succeeded"),
+                    ("transaction", "payment_refunded"),
+                    ("transaction", "order_placed"),
+                    ("subscription", "subscription_started"),
+                    ("subscription", "subscription_cancelled"),
+                    ("system", "heartbeat"),
+                ]
+            )
+            events.append(
+                Event(
+                    tenant=tenant,
+                    event_id=f"{chance.choice('Zaé_')}{burst}-{number}",
+                    event_type=kind,
+                    event_name=name,
+                    at=at,
+                    user_id=user,
+                    anonymous_id=visitor,
+                    is_test=chance.random() < 0.1,
+                    amount=chance.choice(AMOUNTS if chance.random() < 0.6 else BAD_AMOUNTS),
+                    load_day=chance.choice(LOADS),
+                )
+            )
+            at += chance.choice(GAPS)
+    return events
+
+
+def register(connection: psycopg.Connection, tenants: Iterable[Tenant]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into tenancy.tenants"
+            " (tenant_id, name, kind, tier, time_zone, currency, plan, region, configuration)"
+            " values (%s, %s, %s, 'free', %s, %s, 'free', 'eu-west', '{}')",
+            [(t.tenant_id, t.name, t.kind, t.time_zone, t.currency) for t in tenants],
+        )
+
+
+def load(connection: psycopg.Connection, events: Iterable[Event]) -> None:
+    copy = connection.cursor().copy(
+        "copy raw.events (tenant_id, event_id, event_type, event_name, source, occurred_at, user_id, anonymous_id,"
+        " is_test, properties, load_day, batch_id, line_number) from stdin"
+    )
+    with copy as rows:
+        for number, e in enumerate(events):
+            who = (e.user_id, e.anonymous_id, e.is_test)
+            what = (e.tenant.tenant_id, e.event_id, e.event_type, e.event_name, "api", e.at)
+            rows.write_row((*what, *who, Jsonb({"amount": e.amount}), e.load_day, 1, number))
+
+
+Rows = set[tuple[Any, ...]]
+COLUMNS = {
+    "fct_sessions": "tenant_id, session_id, user_id, day, activity_day, started_at, ended_at, duration_seconds,"
+    " events, actions",
+    "fct_user_days": "tenant_id, user_id, day, events, sessions, engagement_seconds, actions, payments, revenue,"
+    " subscriptions_started, subscriptions_cancelled",
+    "kpi_daily": "tenant_id, day, metric, value, unit",
+}
+
+
+def computed(events: Iterable[Event]) -> dict[str, Rows]:
+    """The marts of served events."""
+    served = [event for event in events if not event.is_test]
+    sessions = _sessions(served)
+    return {
+        "fct_sessions": {tuple(session.values()) for session in sessions},
+        "fct_user_days": _user_days(served, sessions),
+        "kpi_daily": _kpis(served, sessions),
+    }
+
+
+def _sessions(served: list[Event]) -> list[dict[str, Any]]:
+    by_actor = defaultdict(list)
+    for event in served:
+        if event.engaged:
+            by_actor[event.tenant.tenant_id, event.actor].append(event)
+    sessions = []
+    for (tenant_id, actor), events in by_actor.items():
+        parts: list[list[Event]] = []
+        for event in sorted(events, key=lambda e: (e.at, e.event_id.encode())):
+            previous = parts[-1][-1] if parts else None
+            same = (
+                previous is not None
+                and event.at - previous.at <= timedelta(minutes=30)
+                and _activity_day(event) == _activity_day(previous)
+            )
+            if same:
+                parts[-1].append(event)
+            else:
+                parts.append([event])
+        sessions += [
+            {
+                "tenant_id": tenant_id,
+                "session_id": part[0].event_id,
+                "user_id": actor,
+                "day": part[0].wall.date(),
+                "activity_day": _activity_day(part[0]),
+                "started_at": part[0].at,
+                "ended_at": part[-1].at,
+                "duration_seconds": (part[-1].at - part[0].at) // timedelta(seconds=1),
+                "events": len(part),
+                "actions": sum(event.primary for event in part),
+            }
+            for part in parts
+        ]
+    return sessions
+
+
+def _activity_day(event: Event) -> date:
+    return (event.wall - timedelta(hours=4)).date()
+
+
+def _user_days(served: list[Event], sessions: list[dict[str, Any]]) -> Rows:
+    groups = defaultdict(list)
+    for event in served:
+        if event.actor:
+            groups[event.tenant.tenant_id, event.actor, event.wall.date()].append(event)
+    rows = set()
+    for key, events in groups.items():
+        own = [s for s in sessions if (s["tenant_id"], s["user_id"], s["day"]) == key]
+        rows.add(
+            (
+                *key,
+                sum(event.engaged for event in events),
+                len(own),
+                sum(session["duration_seconds"] for session in own),
+                sum(event.primary for event in events),
+                _named(events, "payment_succeeded"),
+                sum((event.revenue for event in events), Decimal(0)),
+                _named(events, "subscription_started"),
+                _named(events, "subscription_cancelled"),
+            )
+        )
+    return rows
+
+
+def _kpis(served: list[Event], sessions: list[dict[str, Any]]) -> Rows:
+    groups = defaultdict(list)
+    for event in served:
+        groups[event.tenant, event.wall.date()].append(event)
+    rows = set()
+    for (tenant, day), events in groups.items():
+        own = [s for s in sessions if (s["tenant_id"], s["day"]) == (tenant.tenant_id, day)]
+        for metric, value, unit in (
+            ("active_users", len({event.actor for event in events if event.engaged}), "users"),
+            ("sessions", len(own), "sessions"),
+            ("engagement_seconds", sum(session["duration_seconds"] for session in own), "seconds"),
+            (PRIMARY[tenant.kind][1], sum(event.primary for event in events), "count"),
+            ("revenue", sum((event.revenue for event in events), Decimal(0)), tenant.currency),
+            ("new_subscribers", _named(events, "subscription_started"), "users"),
+            ("lost_subscribers", _named(events, "subscription_cancelled"), "users"),
+        ):
+            rows.add((tenant.tenant_id, day, metric, Decimal(value), unit))
+    return rows
+
+
+def _named(events: list[Event], name: str) -> int:
+    return sum(event.event_name == name for event in events)
+
+
+def stored(connection: psycopg.Connection) -> dict[str, Rows]:
+    """The marts as they are, each row once."""
+    found = {}
+    for table, columns in COLUMNS.items():
+        rows = connection.execute(f"select {columns} from marts.{table}").fetchall()
+        found[table] = set(rows)
+        assert len(found[table]) == len(rows)
+    return found
