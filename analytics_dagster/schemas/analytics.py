@@ -33,9 +33,7 @@ def _storable(properties: dict[str, Any]) -> dict[str, Any]:
     return properties
 
 
-Identifier = Annotated[
-    str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")
-]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH, pattern=r"^[^\x00-\x1f]*$")]
 EventName = Annotated[str, StringConstraints(pattern=EVENT_NAME_PATTERN)]
 Properties = Annotated[dict[str, Any], AfterValidator(_storable)]
 

@@ -1,0 +1,226 @@
+"""Lines -> accepted rows and refused lines, a chunk at a time.
+
+Two steps with one verdict. A vectorised query in DuckDB vouches for lines that are certainly good, nearly
+all of them; it may be too careful, never too generous. `verdict.judge` decides about the rest, exactly and
+with reasons.
+"""
+
+import json
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from analytics_dagster.ingest.reading import Block
+from analytics_dagster.ingest.surely_good import SURELY_GOOD
+from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, judge
+from analytics_dagster.schemas import AnalyticsEvent
+
+THREADS = 2
+LINES_A_THREAD_TAKES = 4_096
+BLANK = b" \t\r\n"
+
+ROW = pa.schema(
+    [
+        ("position", pa.int32()),
+        ("tenant_id", pa.string()),
+        ("event_id", pa.string()),
+        ("event_type", pa.string()),
+        ("event_name", pa.string()),
+        ("source", pa.string()),
+        ("occurred_at", pa.timestamp("us", tz="UTC")),
+        ("user_id", pa.string()),
+        ("anonymous_id", pa.string()),
+        ("is_test", pa.bool_()),
+        ("properties", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the lines of a block are from."""
+
+    batch_id: int
+    claimed_tenant: str | None
+
+
+@dataclass(frozen=True)
+class RefusedLine:
+    batch_id: int
+    line_number: int
+    original: bytes
+    refusal: Refusal
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Accepted rows in the order of their lines (with batch_id and line_number), and the refused lines."""
+
+    accepted: pa.Table
+    refused: list[RefusedLine]
+
+
+class Checker:
+    """Holds one DuckDB; not for two threads at once."""
+
+    def __init__(self, registered: AbstractSet[str]) -> None:
+        self._registered = registered
+        self._registered_as_json = [json.dumps(tenant) for tenant in sorted(registered)]
+        self._duckdb = duckdb.connect(
+            ":memory:",
+            config={
+                "threads": THREADS,
+                # nothing is fetched from anywhere: json and icu are inside the wheel
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+        self._duckdb.execute("set timezone = 'UTC'")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._duckdb.close()
+
+    def check(self, chunk: Iterable[tuple[Origin, Block]]) -> Checked:
+        lines = _Lines(list(chunk))
+        rows = self._surely_good(lines)
+        vouched = np.zeros(len(lines), dtype=bool)
+        vouched[rows["position"].to_numpy()] = True
+        late_rows: list[dict[str, Any]] = []
+        refused: list[RefusedLine] = []
+        for position in np.flatnonzero(~(vouched | lines.blank)).tolist():
+            origin, line = lines.origin(position), lines.line(position)
+            outcome = judge(line, origin.claimed_tenant, self._registered)
+            if isinstance(outcome, Refusal):
+                number = int(lines.numbers[position])
+                refused.append(RefusedLine(origin.batch_id, number, line, outcome))
+            else:
+                late_rows.append(_row(position, outcome))
+        if late_rows:
+            rows = pa.concat_tables([rows, pa.Table.from_pylist(late_rows, schema=ROW)]).sort_by("position")
+        positions = rows["position"].to_numpy()
+        accepted = (
+            rows.drop_columns(["position"])
+            .append_column("batch_id", pa.array(lines.batch_ids[positions]))
+            .append_column("line_number", pa.array(lines.numbers[positions]))
+        )
+        return Checked(accepted, refused)
+
+    def _surely_good(self, lines: "_Lines") -> pa.Table:
+        table = lines.for_duckdb()
+        if table.num_rows == 0:
+            return ROW.empty_table()
+        self._duckdb.register("lines", table)
+        try:
+            relation = self._duckdb.sql(SURELY_GOOD, params={"registered": self._registered_as_json})
+            return relation.to_arrow_table().cast(ROW)
+        finally:
+            self._duckdb.unregister("lines")
+
+
+class _Lines:
+    """The lines of some blocks, side by side in one buffer."""
+
+    def __init__(self, blocks: list[tuple[Origin, Block]]) -> None:
+        self._origins = [origin for origin, _ in blocks]
+        self._data = blocks[0][1].data if len(blocks) == 1 else b"".join(block.data for _, block in blocks)
+        self._bytes = np.frombuffer(self._data, dtype=np.uint8)
+        ends = np.flatnonzero(self._bytes == ord("\n")) + 1
+        self._offsets = np.concatenate([[0], ends]).astype(np.int32)
+        counts = [block.data.count(b"\n") for _, block in blocks]
+        self._block = np.repeat(np.arange(len(blocks)), counts)
+        self.batch_ids = np.array([origin.batch_id for origin in self._origins], dtype=np.int64)[self._block]
+        self.numbers = np.concatenate(
+            [
+                np.arange(block.first_line, block.first_line + count, dtype=np.int64)
+                for (_, block), count in zip(blocks, counts, strict=True)
+            ]
+        )
+        self.blank = self._find_blank()
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def line(self, position: int) -> bytes:
+        """As it was sent, without its newline."""
+        return self._data[self._offsets[position] : self._offsets[position + 1] - 1]
+
+    def origin(self, position: int) -> Origin:
+        return self._origins[int(self._block[position])]
+
+    def for_duckdb(self) -> pa.Table:
+        """What DuckDB may see: text, not too long, without NUL; nothing is copied unless a line has to go."""
+        text = pa.StringArray.from_buffers(len(self), pa.py_buffer(self._offsets), pa.py_buffer(self._data))
+        claims = pa.array([origin.claimed_tenant for origin in self._origins], type=pa.string())
+        table = pa.table(
+            {
+                "position": pa.array(np.arange(len(self), dtype=np.int32)),
+                "claimed_tenant": claims.take(pa.array(self._block)),
+                "line": text,
+            }
+        )
+        unfit = self.blank | self._too_long() | self._with_nul() | self._not_utf8(text)
+        if unfit.any():
+            table = table.filter(pa.array(~unfit))
+        return pa.Table.from_batches(table.to_batches(max_chunksize=LINES_A_THREAD_TAKES), schema=table.schema)
+
+    def _find_blank(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        blank = np.isin(self._bytes[self._offsets[:-1]], list(BLANK))
+        for position in np.flatnonzero(blank).tolist():
+            blank[position] = not self.line(position).strip(BLANK)
+        return blank
+
+    def _too_long(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        return np.diff(self._offsets) - 1 > LONGEST_LINE
+
+    def _with_nul(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        found = np.zeros(len(self), dtype=bool)
+        if b"\0" in self._data:
+            places = np.flatnonzero(self._bytes == 0)
+            found[np.searchsorted(self._offsets, places, side="right") - 1] = True
+        return found
+
+    def _not_utf8(self, text: pa.StringArray) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        found = np.zeros(len(self), dtype=bool)
+        try:
+            text.validate(full=True)
+        except pa.ArrowInvalid:
+            for position in range(len(self)):
+                found[position] = not _is_utf8(self.line(position))
+        return found
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _row(position: int, outcome: tuple[str, AnalyticsEvent]) -> dict[str, Any]:
+    tenant_id, event = outcome
+    metadata = event.metadata
+    return {
+        "position": position,
+        "tenant_id": tenant_id,
+        "event_id": metadata.event_id,
+        "event_type": event.event_type.value,
+        "event_name": event.event_name,
+        "source": metadata.source.value,
+        "occurred_at": metadata.timestamp,
+        "user_id": metadata.user_id,
+        "anonymous_id": metadata.anonymous_id,
+        "is_test": metadata.is_test,
+        "properties": json.dumps(event.properties, ensure_ascii=False, allow_nan=False),
+    }

@@ -1,0 +1,96 @@
+"""Tenant files: one YAML file for each tenant, named after it.
+
+All faults of all files are told at once, each with file, field and what to do. What is written to the
+database belongs to `registry`.
+"""
+
+import json
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from analytics_dagster.errors import AnalyticsError
+from analytics_dagster.schemas import TenantConfiguration
+
+
+class TenantFileError(AnalyticsError):
+    """One or more tenant files cannot be used as they are."""
+
+
+def load_tenant_files(folder: Path) -> list[TenantConfiguration]:
+    """The tenants of a folder, by tenant_id; an empty folder has none."""
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix == ".yaml" and not path.name.startswith("."))
+        wrong = sorted(path for path in folder.iterdir() if path.suffix == ".yml")
+    except OSError as error:
+        raise TenantFileError(
+            f"the folder of the tenant files cannot be read: {error.strerror}",
+            where=str(folder),
+            remedy="create it, or correct ANALYTICS_TENANTS_DIR",
+        ) from None
+    faults = [f"{path.name}: rename it to {path.stem}.yaml" for path in wrong]
+    tenants = []
+    for path in files:
+        outcome = _read(path)
+        if isinstance(outcome, TenantConfiguration):
+            tenants.append(outcome)
+        else:
+            faults += [f"{path.name}: {fault}" for fault in outcome]
+    if faults:
+        count = "a tenant file cannot" if len(faults) == 1 else f"{len(faults)} faults in tenant files that cannot"
+        raise TenantFileError(
+            f"{count} be used: " + "; ".join(faults),
+            where=str(folder),
+            remedy="correct each of them; docs and the other files of the folder show every field",
+        )
+    return tenants
+
+
+def _read(path: Path) -> TenantConfiguration | list[str]:
+    """A tenant, or the faults of its file."""
+    try:
+        # safe_load knows no tag that runs anything; aliases cannot bomb the JSON below, for a tenant is flat
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        return [f"cannot be read ({error.strerror}): give the user of this process the right to"]
+    except UnicodeDecodeError:
+        return ["is not UTF-8: save it as UTF-8"]
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date and is none
+        return [f"is not plain YAML: {_one_line(str(error))}: correct this place"]
+    return _tenant(content, path.stem)
+
+
+def _tenant(content: object, name: str) -> TenantConfiguration | list[str]:
+    if not isinstance(content, dict):
+        return ["holds no fields: write lines such as `tenant_id: acme`"]
+    nested = [str(field) for field, value in content.items() if not _flat(value)]
+    if nested:
+        return [f"{field}: holds nested values: give a plain value or a list of words" for field in nested]
+    fields = {str(field): value for field, value in content.items()}
+    try:
+        tenant = TenantConfiguration.model_validate_json(json.dumps(fields, default=str))
+    except ValidationError as error:
+        return [_advice(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
+    if tenant.tenant_id != name:
+        return [f"tenant_id: says {tenant.tenant_id!r}: rename the file to {tenant.tenant_id}.yaml, or correct it"]
+    return tenant
+
+
+def _advice(location: tuple[int | str, ...], rule: str, message: str) -> str:
+    field = ".".join(str(part) for part in location) or "(file)"
+    if rule == "missing":
+        return f"{field}: is missing: add it"
+    if rule == "extra_forbidden":
+        known = ", ".join(TenantConfiguration.model_fields)
+        return f"{field}: is not a field of a tenant: remove it, or use one of {known}"
+    return f"{field}: {message[:1].lower()}{message[1:]}"
+
+
+def _flat(value: object) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return not any(isinstance(item, dict | list) for item in items)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

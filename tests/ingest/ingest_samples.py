@@ -1,0 +1,44 @@
+"""Events, lines and tenants by the handful."""
+
+import json
+from datetime import date
+from typing import Any
+
+from analytics_dagster.schemas import TenantConfiguration
+
+DAY = date(2026, 1, 31)
+
+
+def event(event_id: str, tenant_id: str = "acme", **metadata: Any) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "event_id": event_id,
+            "tenant_id": tenant_id,
+            "source": "web_app",
+            "timestamp": "2026-01-31T09:30:00.125+01:00",
+            "user_id": "u1",
+            **metadata,
+        },
+        "event_type": "user_action",
+        "event_name": "track_play",
+        "properties": {"track_id": "7", "amount": "9.99"},
+    }
+
+
+def lines(*events: dict[str, Any] | bytes) -> bytes:
+    return b"".join((e if isinstance(e, bytes) else json.dumps(e).encode()) + b"\n" for e in events)
+
+
+def tenant(tenant_id: str, **fields: Any) -> TenantConfiguration:
+    fields = {
+        "tenant_id": tenant_id,
+        "name": tenant_id.title(),
+        "kind": "music",
+        "tier": "free",
+        "region": "eu",
+        "time_zone": "Europe/Berlin",
+        "currency": "EUR",
+        "plan": "free",
+        **fields,
+    }
+    return TenantConfiguration.model_validate_json(json.dumps(fields))
