@@ -72,7 +72,7 @@ def train_lifetime_value(url: WarehouseUrl, artifacts_dir: Path, as_of: date | N
 
 
 def fit(x: pd.DataFrame, y: np.ndarray) -> Pipeline:
-    """Boosted trees: when a payment is due is a step, not a slope, and linear models missed it by a third."""
+    """Boosted trees: when a payment is due is a step, not a slope; a linear model overshot the total by a third."""
     prepared = make_column_transformer(
         (OneHotEncoder(categories=[KINDS], handle_unknown="ignore", sparse_output=False), ["kind"]),
         ("passthrough", NUMERIC),

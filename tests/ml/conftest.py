@@ -18,11 +18,14 @@ _copies = itertools.count()
 
 @pytest.fixture(scope="session")
 def population_template(server: WarehouseUrl, template: str) -> WarehouseUrl:
+    from analytics_dagster.ml.tracking import client_of
+
     # the embedded server trusts its socket: the password only has to stay out of everything written
     url = replace(_copy(server, template, "template_population"), password="Not%40for you/ü")
     with connect(url) as connection:
         ml_population.create_marts(connection)
         ml_population.insert(connection, ml_population.simulate(1_500))
+    client_of(url)  # MLflow makes its 65 tables once, and every copy has them
     return url
 
 
