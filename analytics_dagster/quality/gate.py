@@ -3,6 +3,7 @@
 Judging again replaces the earlier verdicts: a repaired load that now passes is released by it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +15,10 @@ from psycopg.types.json import Jsonb
 from analytics_dagster.quality.rollup import rollup
 from analytics_dagster.quality.suites import Verdict, judge, read_suite
 from analytics_dagster.warehouse import WarehouseUrl, connect
+
+# above this share, and from this number of tenants on, a failure is the platform's and nothing is built
+PLATFORM_FAULT_SHARE = 0.3
+PLATFORM_FAULT_TENANTS = 3
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,17 @@ class GateReport:
     def judged(self) -> int:
         """How many (loading day, tenant)s were judged."""
         return len({(verdict.load_day, verdict.tenant_id) for verdict in self.verdicts})
+
+    @property
+    def platform_faults(self) -> tuple[date, ...]:
+        """Days on which so many tenants failed that it cannot be their own fault."""
+        judged = Counter(day for day, _ in {(v.load_day, v.tenant_id) for v in self.verdicts})
+        held = Counter(hold.load_day for hold in self.holds)
+        return tuple(
+            day
+            for day, count in sorted(held.items())
+            if count >= PLATFORM_FAULT_TENANTS and count > PLATFORM_FAULT_SHARE * judged[day]
+        )
 
 
 def run_gate(

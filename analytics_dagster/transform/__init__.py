@@ -1,7 +1,7 @@
 """How dbt is called: its arguments are a pure function, its results are typed, one build runs at a time."""
 
 from analytics_dagster.transform.build import build, prepare
-from analytics_dagster.transform.manifest import deployment_fingerprint, ensure_manifest
+from analytics_dagster.transform.manifest import ensure_manifest, project_fingerprint
 from analytics_dagster.transform.progress import mark_built, newest_batches
 from analytics_dagster.transform.results import BuildFailedError, BuildResult, NodeResult
 from analytics_dagster.transform.scope import clear_scope, write_scope
@@ -12,10 +12,10 @@ __all__ = [
     "NodeResult",
     "build",
     "clear_scope",
-    "deployment_fingerprint",
     "ensure_manifest",
     "mark_built",
     "newest_batches",
     "prepare",
+    "project_fingerprint",
     "write_scope",
 ]

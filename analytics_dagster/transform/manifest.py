@@ -52,11 +52,6 @@ def ensure_manifest(settings: Settings) -> Path:
     return manifest
 
 
-def deployment_fingerprint(settings: Settings) -> str:
-    """What a deployment is known by: after a change of it, `prepare` is due."""
-    return project_fingerprint(settings.dbt_project_dir)
-
-
 def project_fingerprint(project_dir: Path) -> str:
     """Changes with any file of the project and with the version of dbt."""
     if not (project_dir / "dbt_project.yml").is_file():

@@ -4,7 +4,7 @@ psycopg and dbt take parts, Dagster's storage wants psycopg2 named (SQLAlchemy 2
 `postgresql://` as psycopg 3, which dagster-postgres cannot use), MLflow wants a schema of its own.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
@@ -18,9 +18,9 @@ HIGHEST_PORT = 65_535
 REMEDY = (
     "write it as postgresql://user:password@host:5432/database, with any of : / @ # ? % in a part of it percent-encoded"
 )
-# A variable of the environment meant for another server must not lead us there (PGHOSTADDR even wins over the host)
-# nor change what we read. libpq takes these parts from the environment unless they are given.
-NOT_FROM_ENVIRONMENT = {"hostaddr": "", "target_session_attrs": "any", "client_encoding": "utf8"}
+# Variables of the environment that are meant for another server must not change what we read: libpq takes these from
+# the environment unless they are given. (PGHOSTADDR, which wins over any host, is dropped in `access`.)
+NOT_FROM_ENVIRONMENT = {"target_session_attrs": "any", "client_encoding": "utf8"}
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,11 @@ class WarehouseUrl:
             | extra,
         )
 
+    def text(self, *, with_password: bool = False) -> str:
+        """The address as libpq, psql and most BI tools read it."""
+        address = self if with_password else replace(self, password=None)
+        return address.sqlalchemy(driver="none").replace("postgresql+none://", "postgresql://", 1)
+
     def sqlalchemy(self, *, driver: str, schema: str | None = None) -> str:
         """What SQLAlchemy connects with; `schema` becomes the place where unqualified names live."""
         query = NOT_FROM_ENVIRONMENT | dict(self.parameters)
@@ -114,7 +119,6 @@ class WarehouseUrl:
             "WAREHOUSE_USER": self.user,
             "WAREHOUSE_DATABASE": self.database,
             "WAREHOUSE_SSLMODE": parameters.get("sslmode", "prefer"),
-            "PGHOSTADDR": "",  # dbt's adapter passes no address of its own, so libpq would take this one
         }
 
 

@@ -184,3 +184,14 @@ def test_an_expectation_on_a_column_that_is_not_there_is_named(loads, tmp_path):
 )
 def test_what_is_expected_is_said_in_words(kwargs, text):
     assert expected_text(kwargs) == text
+
+
+@pytest.mark.parametrize(("broken", "calm", "fault"), [(3, 2, True), (3, 8, False), (2, 0, False)])
+def test_many_failing_tenants_are_the_platforms_fault(loads, broken, calm, fault):
+    for number in range(broken):
+        loads.tenant(f"b{number}")
+        loads.load(f"b{number}", accepted=1, quarantined=9)
+    for number in range(calm):
+        loads.tenant(f"c{number}")
+        loads.load(f"c{number}")
+    assert run_gate(loads.url, SUITE, [DAY]).platform_faults == ((DAY,) if fault else ())

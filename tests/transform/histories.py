@@ -61,6 +61,7 @@ TENANTS = [
     Tenant("apia", "A day that never was", "music", "Pacific/Apia", "WST", date(2011, 12, 30)),
     Tenant("st-johns", "Clocks change at 00:01", "shop", "America/St_Johns", "CAD", date(2010, 11, 7)),
     Tenant("0", "\u200b", "saas", "Asia/Kathmandu", "NPR", date(2024, 2, 29)),
+    Tenant("edges", "One event changes the day beside its own", "music", "America/St_Johns", "CAD", date(2010, 11, 7)),
     Tenant("silent", "No event at all", "music", "UTC", "EUR", date(2024, 1, 1)),
 ]
 
@@ -105,6 +106,8 @@ class Event:
 
 def history(tenant: Tenant, seed: int) -> list[Event]:
     """Bursts of a few actors around midnight and 04:00, each event in any of the loads."""
+    if tenant.tenant_id == "edges":
+        return edges(tenant)
     chance = random.Random(f"{tenant.tenant_id} {seed}")  # noqa: S311 - the same history each time
     events = []
     for burst in range(0 if tenant.tenant_id == "silent" else 40):
@@ -144,6 +147,27 @@ def history(tenant: Tenant, seed: int) -> list[Event]:
             )
             at += chance.choice(GAPS)
     return events
+
+
+def edges(tenant: Tenant) -> list[Event]:
+    """What chance rarely brings: late events alone on their day, and a clock that goes back over midnight."""
+
+    def event(event_id: str, instant: str, load_day: date) -> Event:
+        at = datetime.fromisoformat(instant)
+        return Event(tenant, event_id, "page_view", "page", at, "u", None, False, None, load_day)  # noqa: FBT003
+
+    last = LOADS[4]
+    return [
+        # 23:50, and much later its neighbour of 00:10: the session of the day before grows
+        event("before midnight", "2010-06-01T02:20:00+00:00", LOADS[3]),
+        event("after midnight", "2010-06-01T02:40:00+00:00", last),
+        # 00:10, and much later its neighbour of 23:50: the session leaves the day after
+        event("after another midnight", "2010-07-01T02:40:00+00:00", LOADS[3]),
+        event("before another midnight", "2010-07-01T02:20:00+00:00", last),
+        # 00:00:30 on the 7th; at 00:01 it is 23:01 on the 6th again
+        event("the seventh", "2010-11-07T02:30:30+00:00", LOADS[0]),
+        event("the sixth again", "2010-11-07T02:40:00+00:00", LOADS[1]),
+    ]
 
 
 def register(connection: psycopg.Connection, tenants: Iterable[Tenant]) -> None:

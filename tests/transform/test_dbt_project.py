@@ -10,7 +10,7 @@ import pytest
 
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.settings import PROJECT_ROOT, Settings, load_settings
-from analytics_dagster.transform import build, deployment_fingerprint, ensure_manifest, prepare
+from analytics_dagster.transform import build, project_fingerprint, ensure_manifest, prepare
 from analytics_dagster.transform.arguments import dbt_arguments
 from analytics_dagster.transform.build import dbt_environment
 from analytics_dagster.transform.manifest import DbtProjectError, manifest_for, project_fingerprint, read_manifest
@@ -161,7 +161,7 @@ def test_the_manifest_is_made_once_for_a_project(dbt_settings: Settings, manifes
     with pytest.raises(DbtProjectError, match="no dbt project"):
         ensure_manifest(elsewhere)
     (home / "dbt_project" / "dbt_project.yml").write_text("name: analytics\nprofile: nothing\n")
-    before = deployment_fingerprint(elsewhere)
+    before = project_fingerprint(home / "dbt_project")
     (home / "dbt_project" / "target").mkdir()
     (home / "dbt_project" / "target" / "left.sql").write_text("left")
     assert project_fingerprint(home / "dbt_project") == before

@@ -1,0 +1,34 @@
+"""The command line `analytics-dagster`: one module for each command, heavy libraries imported inside them."""
+
+import sys
+
+import typer
+
+from analytics_dagster.cli import deployment, run, sql, status, ui
+from analytics_dagster.cli.console import errors
+from analytics_dagster.errors import AnalyticsError, TransientError
+
+app = typer.Typer(
+    name="analytics-dagster",
+    help="A multi-tenant analytics platform, shaped as a Dagster project.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for command in (run, ui, status, sql, deployment):
+    command.register(app)
+
+FAILED, USAGE, TRY_AGAIN, INTERRUPTED = 1, 2, 3, 130
+
+
+def main() -> None:
+    """Errors that a person can act on are printed without a traceback."""
+    try:
+        app()
+    except TransientError as error:
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.exit(TRY_AGAIN)
+    except AnalyticsError as error:
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,42 @@
+"""Where the command line prints: results to standard output, everything else to standard error."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+# a pipe or a narrow log has no width of its own: tables are laid out as for a wide terminal
+WIDE = 140
+out = Console(width=None if sys.stdout.isatty() else WIDE)
+errors = Console(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    out.print(
+        json.dumps(value, indent=2, default=str, ensure_ascii=False), markup=False, highlight=False, soft_wrap=True
+    )
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """A plain table; numbers to the right. Cells are text of other people, never markup."""
+    made = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
+    numeric = [all(isinstance(row[i], int | float) or row[i] is None for row in rows) for i in range(len(columns))]
+    for name, right in zip(columns, numeric, strict=True):
+        made.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(_cell(value) for value in row))
+    return made
+
+
+def _cell(value: object) -> Text:
+    if value is None:
+        return Text("–")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Text(f"{value:,}")
+    if isinstance(value, float):
+        return Text(f"{value:,.2f}")
+    return Text(str(value))

@@ -1,0 +1,18 @@
+"""What every command that works on the platform needs first: a warehouse, its tables, and dbt's manifest."""
+
+import os
+
+from analytics_dagster.environment import prepare_dagster_home, process_environment
+from analytics_dagster.settings import Settings, settings
+from analytics_dagster.warehouse import WarehouseUrl, connect, migrate, warehouse_url
+
+
+def prepared() -> tuple[Settings, WarehouseUrl]:
+    """The settings and the address of a warehouse that answers, is migrated, and is known to child processes."""
+    chosen = settings()
+    url = warehouse_url(chosen)
+    with connect(url) as connection:
+        migrate(connection)
+    prepare_dagster_home(chosen)
+    os.environ.update(process_environment(chosen, url))
+    return chosen, url

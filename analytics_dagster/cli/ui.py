@@ -1,0 +1,90 @@
+"""`ui`: Dagster's webserver and daemon until Ctrl-C, and nothing left behind afterwards."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from types import FrameType
+
+import typer
+
+from analytics_dagster.cli.console import errors, out
+from analytics_dagster.cli.launching import launch
+from analytics_dagster.cli.preparation import prepared
+from analytics_dagster.errors import AnalyticsError
+from analytics_dagster.processes import end_with_parent
+from analytics_dagster.settings import Settings
+
+PORTS_TRIED = 50
+PATIENCE_SECONDS = 15
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(ui)
+
+
+def ui(
+    *,
+    port: int = typer.Option(0, help="Port of the UI; the next free one from ANALYTICS_UI_PORT by default."),
+) -> None:
+    """Start the Dagster UI, its schedules and sensors. Stop with Ctrl-C."""
+    from analytics_dagster.transform import ensure_manifest
+
+    with errors.status("Starting the warehouse"):
+        chosen, _ = prepared()
+    ensure_manifest(chosen)
+    launch("deploy", chosen)
+    chosen_port = port or free_port(chosen.ui_host, chosen.ui_port)
+    raise typer.Exit(_serve(chosen, chosen_port))
+
+
+def free_port(host: str, first: int) -> int:
+    """The first port from `first` on that nobody listens on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in range(first, min(first + PORTS_TRIED, 65536)):
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind((host, port))
+                return port
+    raise AnalyticsError(
+        f"no free port from {first} on", where=host, remedy="set ANALYTICS_UI_PORT, and ANALYTICS_UI_HOST if need be"
+    )
+
+
+def _serve(chosen: Settings, port: int) -> int:
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(chosen.home / "workspace.yaml")]
+    server = subprocess.Popen(
+        [*command, "-h", chosen.ui_host, "-p", str(port)],
+        cwd=chosen.state_dir,  # not the project's root: a module lying there could shadow a library's
+        start_new_session=True,
+        preexec_fn=end_with_parent,  # noqa: PLW1509 - one system call, safe between fork and exec
+    )
+    out.print(f"The UI will answer at http://{chosen.ui_host}:{port} — stop it with Ctrl-C.", highlight=False)
+    stopping = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+        _end(server)
+
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, stop)
+    code = server.wait()
+    _end(server)
+    return 0 if stopping else code
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Ask the whole group to stop, then insist: run workers and code servers belong to it too."""
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGINT)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            server.poll()
+            os.killpg(server.pid, 0)  # raises when nobody of the group is left
+            time.sleep(0.1)
+        os.killpg(server.pid, signal.SIGKILL)

@@ -1,0 +1,28 @@
+"""What Dagster loads. Declarations are in defs/, decisions in the domain packages beside it."""
+
+import dagster as dg
+
+from analytics_dagster.defs import (
+    billing,
+    compliance,
+    ingest,
+    jobs,
+    ml,
+    publication,
+    quality,
+    schedules,
+    sensors,
+    tenants,
+    transform,
+)
+from analytics_dagster.defs.progress_log import progress_logger
+from analytics_dagster.defs.resources import Warehouse
+
+defs = dg.Definitions(
+    assets=dg.load_assets_from_modules([tenants, ingest, quality, transform, publication, ml, billing, compliance]),
+    jobs=jobs.ALL,
+    schedules=schedules.ALL,
+    sensors=sensors.ALL,
+    resources={"warehouse": Warehouse()},
+    loggers={"progress": progress_logger, "console": dg.colored_console_logger},
+)

@@ -1,0 +1,32 @@
+"""The monthly billing report: one partition for each month of each tenant."""
+
+import dagster as dg
+
+from analytics_dagster.billing import bill
+from analytics_dagster.defs.labels import OWNERS
+from analytics_dagster.defs.partitions import tenant_month_of, tenant_months
+from analytics_dagster.defs.publication import tenant_marts
+from analytics_dagster.defs.resources import Warehouse
+
+
+@dg.asset(
+    group_name="reports",
+    owners=OWNERS,
+    kinds={"postgres", "html"},
+    partitions_def=tenant_months,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[dg.AssetDep(tenant_marts, partition_mapping=dg.MultiToSingleDimensionPartitionMapping("tenant"))],
+)
+def billing_report(context: dg.AssetExecutionContext, warehouse: Warehouse) -> None:
+    """What a tenant owes for a month: its plan's fee and the usage that was served, line by line."""
+    for key in context.partition_keys:
+        tenant_id, month = tenant_month_of(key)
+        report = bill(warehouse.url, tenant_id, month, warehouse.settings.reports_dir)
+        context.add_asset_metadata(
+            {
+                "report": dg.MetadataValue.path(str(report.path)),
+                "open": dg.MetadataValue.url(report.path.as_uri()),
+                "total": f"{report.total} {report.currency}",
+            },
+            partition_key=key,
+        )

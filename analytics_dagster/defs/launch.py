@@ -1,0 +1,116 @@
+"""Runs everything that is due, in its order, in this process: what `analytics-dagster run` starts.
+
+It is a process of its own, because Dagster captures the standard output of a step and the launching terminal
+draws its progress there; it reports on the pipe whose number it is given.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+
+import dagster as dg
+
+from analytics_dagster import deployment, due
+from analytics_dagster.definitions import defs
+from analytics_dagster.defs.partitions import TENANTS
+from analytics_dagster.defs.progress_log import say
+from analytics_dagster.defs.requests import RunPlan, daily_runs, month_runs, tenant_runs
+from analytics_dagster.defs.signs_of_life import end_abandoned_runs
+from analytics_dagster.ingest.landing import pending_files
+from analytics_dagster.settings import Settings, settings
+from analytics_dagster.warehouse import WarehouseUrl, connect, warehouse_url
+
+Say = Callable[[dict[str, object]], None]
+
+
+class Launcher:
+    """Asks what is due, runs it, and asks again: each stage makes the next one due."""
+
+    def __init__(self, instance: dg.DagsterInstance, url: WarehouseUrl, settings: Settings, fd: int) -> None:
+        self.instance = instance
+        self.url = url
+        self.settings = settings
+        self.fd = fd
+
+    def run_all(self) -> bool:
+        """Everything that is due; False when a run failed. What stands on a failed stage is not started."""
+        end_abandoned_runs(self.instance, self.url)
+        if not (
+            self._run_each(self._deployment())
+            and self._run_each(daily_runs(self._due().load_days))
+            and self._run_each(tenant_runs("publish", self._due().publications, self._registered()))
+        ):
+            return False
+        modelled = self._run_each(self._training()) and self._run_each(
+            tenant_runs("score", self._due().scores, self._registered())
+        )
+        reported = self._run_each(month_runs("monthly", self._due().months, self._registered()))
+        return modelled and reported
+
+    def deploy(self) -> bool:
+        """Only what must be there before Dagster's daemon can work by itself."""
+        end_abandoned_runs(self.instance, self.url)
+        return self._run_each(self._deployment())
+
+    def _run_each(self, plans: Sequence[RunPlan]) -> bool:
+        return all(self._run(plan) for plan in plans)
+
+    def _run(self, plan: RunPlan) -> bool:
+        job = defs.resolve_job_def(plan.job)
+        steps = len(job.graph.node_dict)
+        say(self.fd, {"kind": "run_start", "title": plan.title, "steps": steps})
+        result = job.execute_in_process(
+            instance=self.instance,
+            tags={**job.tags, **plan.tags},
+            run_config={"loggers": {"progress": {"config": {"fd": self.fd}}}},
+            raise_on_error=False,
+        )
+        say(
+            self.fd,
+            {
+                "kind": "run_success" if result.success else "run_failure",
+                "title": plan.title,
+                "run_id": result.run_id,
+                "reasons": _reasons(result),
+            },
+        )
+        return result.success
+
+    def _deployment(self) -> list[RunPlan]:
+        with connect(self.url) as connection:
+            is_due = deployment.is_due(connection, deployment.fingerprint(self.settings))
+        return [RunPlan("deploy")] if is_due else []
+
+    def _training(self) -> list[RunPlan]:
+        with connect(self.url) as connection:
+            return [RunPlan("train")] if due.training_due(connection) else []
+
+    def _due(self) -> due.Due:
+        with connect(self.url) as connection:
+            return due.work_due(connection, pending_files(self.settings.landing_dir).names)
+
+    def _registered(self) -> Sequence[str]:
+        return self.instance.get_dynamic_partitions(TENANTS)
+
+
+def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:
+    """What made the run fail, in the words of the error that was raised first."""
+    reasons = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            reasons.append(f"{event.step_key}: {error.message.strip() if error else 'failed'}")
+    return reasons
+
+
+def main(arguments: Sequence[str]) -> int:
+    what, fd = arguments[0], int(arguments[1])
+    with dg.DagsterInstance.get() as instance:
+        launcher = Launcher(instance, warehouse_url(settings()), settings(), fd)
+        done = launcher.deploy() if what == "deploy" else launcher.run_all()
+    return 0 if done else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,53 @@
+"""What happens when something happens: files land, a build ends."""
+
+import hashlib
+from collections.abc import Iterator
+
+import dagster as dg
+
+from analytics_dagster.defs import jobs
+from analytics_dagster.defs.partitions import TENANTS, range_tags
+from analytics_dagster.defs.requests import daily_runs
+from analytics_dagster.due import load_days_due
+from analytics_dagster.ingest.landing import pending_files
+from analytics_dagster.settings import settings
+from analytics_dagster.warehouse import connect, warehouse_url
+
+RUNNING = dg.DefaultSensorStatus.RUNNING
+
+
+@dg.sensor(job=jobs.daily, minimum_interval_seconds=30, default_status=RUNNING)
+def landing_files() -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Load new files as they land. raw.batches knows the files that were read, so none is loaded twice."""
+    landed = pending_files(settings().landing_dir).names
+    with connect(warehouse_url(settings())) as connection:
+        days = load_days_due(connection, landed)
+    plans = daily_runs(days)
+    if not plans:
+        yield dg.SkipReason("no new file")
+    for plan in plans:
+        paths = [path for day, path in landed if plan.covers(day)]
+        yield dg.RunRequest(run_key=_run_key(plan.title, paths), tags=plan.tags)
+
+
+def _run_key(title: str, paths: list[str]) -> str:
+    """The same files ask for one run only."""
+    return f"{title} {hashlib.sha256(chr(10).join(sorted(paths)).encode()).hexdigest()[:16]}"
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[jobs.daily],
+    request_job=jobs.publish,
+    default_status=RUNNING,
+    minimum_interval_seconds=10,
+)
+def publish_after_build(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+    """New marts are published to every tenant."""
+    keys = context.instance.get_dynamic_partitions(TENANTS)
+    if not keys:
+        return dg.SkipReason("no tenant is registered")
+    return dg.RunRequest(run_key=context.dagster_run.run_id, tags=range_tags(keys[0], keys[-1]))
+
+
+ALL = [landing_files, publish_after_build]

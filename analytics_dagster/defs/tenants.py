@@ -1,0 +1,26 @@
+"""The tenant registry as an asset; the tenant partitions follow it."""
+
+import dagster as dg
+
+from analytics_dagster.defs.partitions import TENANTS
+from analytics_dagster.defs.resources import Warehouse
+from analytics_dagster.tenancy import load_tenant_files, register
+from analytics_dagster.warehouse.roles import ensure_tenant_role
+
+
+@dg.asset(group_name="registry", kinds={"postgres", "yaml"})
+def tenants(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+    """Who the tenants are: one file each in `tenants/`, kept in the registry, with a database role and a partition."""
+    configurations = load_tenant_files(warehouse.settings.tenants_dir)
+    with warehouse.connect() as connection:
+        registered = register(connection, configurations)
+        for tenant in configurations:
+            ensure_tenant_role(connection, tenant.tenant_id)
+    context.instance.add_dynamic_partitions(TENANTS, [tenant.tenant_id for tenant in configurations])
+    return dg.MaterializeResult(
+        metadata={
+            "tenants": len(configurations),
+            "added": list(registered.added),
+            "changed": list(registered.changed),
+        }
+    )

@@ -1,0 +1,27 @@
+"""What was deployed last, and whether something else is to be deployed now: dbt's project, or the tenants' files."""
+
+import hashlib
+
+import psycopg
+
+from analytics_dagster.settings import Settings
+from analytics_dagster.transform import project_fingerprint
+
+
+def fingerprint(settings: Settings) -> str:
+    """Changes with the dbt project and with any tenant's file."""
+    digest = hashlib.sha256(project_fingerprint(settings.dbt_project_dir).encode())
+    for file in sorted(settings.tenants_dir.glob("*.y*ml")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def is_due(connection: psycopg.Connection, fingerprint: str) -> bool:
+    row = connection.execute(
+        "select fingerprint from pipeline.deployments order by deployed_at desc limit 1"
+    ).fetchone()
+    return row is None or row[0] != fingerprint
+
+
+def record(connection: psycopg.Connection, fingerprint: str) -> None:
+    connection.execute("insert into pipeline.deployments (fingerprint) values (%s)", [fingerprint])

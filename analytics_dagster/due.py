@@ -1,0 +1,104 @@
+"""What is due: read from the tables that the work leaves behind, so that a crash anywhere is caught up.
+
+Schedules, the landing sensor and `analytics-dagster run` all ask here. Nothing is remembered elsewhere.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+import psycopg
+
+RETRAIN_AFTER_DAYS = 7
+
+UNBUILT_DAYS = """
+select b.load_day
+from raw.batches as b
+left join pipeline.built_loads as built on built.load_day = b.load_day
+group by b.load_day, built.batch_id
+having max(b.batch_id) > coalesce(built.batch_id, 0)
+"""
+
+UNPUBLISHED = """
+select t.tenant_id
+from tenancy.tenants as t
+left join tenancy.publications as p on p.tenant_id = t.tenant_id
+where t.status = 'active'
+    and exists (select from pipeline.built_loads)
+    and (p.published_at is null or p.published_at < (select max(built_at) from pipeline.built_loads))
+order by t.tenant_id
+"""
+
+UNSCORED = """
+select distinct p.tenant_id
+from tenancy.publications as p
+cross join (
+    select model_name, max(trained_at) as trained_at from ml.training_runs
+    where model_version is not null group by model_name
+) as model
+left join ml.scorings as s on s.tenant_id = p.tenant_id and s.model_name = model.model_name
+where s.scored_at is null or s.scored_at < p.published_at or s.scored_at < model.trained_at
+order by p.tenant_id
+"""
+
+# every complete month of which a tenant was served anything, without both of its reports
+UNREPORTED = """
+select p.tenant_id, complete.month
+from tenancy.publications as p
+cross join lateral (select series::date as month from generate_series(
+    date_trunc('month', (select min(load_day) from pipeline.built_loads)),
+    date_trunc('month', p.as_of + 1) - interval '1 month',
+    interval '1 month'
+) as series) as complete
+where not exists (
+        select from billing.statements as s where s.tenant_id = p.tenant_id and s.month = complete.month
+    )
+    or not exists (
+        select from compliance.reports as r where r.tenant_id = p.tenant_id and r.month = complete.month
+    )
+order by complete.month, p.tenant_id
+"""
+
+
+@dataclass(frozen=True)
+class Due:
+    load_days: tuple[date, ...]
+    publications: tuple[str, ...]
+    scores: tuple[str, ...]
+    months: tuple[tuple[str, date], ...]
+
+
+def work_due(connection: psycopg.Connection, landed: Iterable[tuple[date, str]]) -> Due:
+    return Due(
+        load_days=load_days_due(connection, landed),
+        publications=_tenants(connection, UNPUBLISHED),
+        scores=_tenants(connection, UNSCORED),
+        months=tuple(connection.execute(UNREPORTED).fetchall()),
+    )
+
+
+def load_days_due(connection: psycopg.Connection, landed: Iterable[tuple[date, str]]) -> tuple[date, ...]:
+    """Days with a landed file (day, path) that was never read, and days whose last build did not finish."""
+    read = set(connection.execute("select load_day, path from raw.batches").fetchall())
+    new = {day for day, path in landed if (day, path) not in read}
+    return tuple(sorted(new | {day for (day,) in connection.execute(UNBUILT_DAYS)}))
+
+
+def training_due(connection: psycopg.Connection) -> bool:
+    """Models are trained once there is data, and again when those in use are a week behind it."""
+    built = last_built_day(connection)
+    row = connection.execute("select max(as_of) from ml.training_runs").fetchone()
+    trained: date | None = row[0] if row else None
+    if built is None:
+        return False
+    return trained is None or (built - trained).days >= RETRAIN_AFTER_DAYS
+
+
+def last_built_day(connection: psycopg.Connection) -> date | None:
+    """The last loading day that the marts contain."""
+    row = connection.execute("select max(load_day) from pipeline.built_loads").fetchone()
+    return row[0] if row else None
+
+
+def _tenants(connection: psycopg.Connection, query: str) -> tuple[str, ...]:
+    return tuple(tenant for (tenant,) in connection.execute(query))

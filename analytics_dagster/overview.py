@@ -1,0 +1,104 @@
+"""What is in the warehouse, in the numbers that people ask for first: `run` and `status` print it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+
+RECEIVED = """
+select t.tenant_id, t.name, t.kind,
+    coalesce(sum(a.received), 0)::bigint as received,
+    coalesce(sum(a.accepted), 0)::bigint as accepted,
+    coalesce(sum(a.duplicate), 0)::bigint as duplicate,
+    coalesce(sum(a.quarantined), 0)::bigint as quarantined,
+    (select count(*) from quality.holds as h where h.tenant_id = t.tenant_id) as held_loads,
+    (select p.as_of from tenancy.publications as p where p.tenant_id = t.tenant_id) as as_of
+from tenancy.tenants as t
+left join raw.accounts as a on a.tenant_id = t.tenant_id
+group by t.tenant_id, t.name, t.kind
+union all
+select tenant_id, '(no registered tenant)', '', sum(received)::bigint, sum(accepted)::bigint,
+    sum(duplicate)::bigint, sum(quarantined)::bigint, 0, null
+from raw.accounts
+where tenant_id not in (select tenant_id from tenancy.tenants)
+group by tenant_id
+order by 1
+"""
+
+# the last 28 days that a tenant is served
+HEADLINES = """
+select p.tenant_id, t.currency,
+    round(avg(k.value) filter (where k.metric = 'active_users'), 1) as daily_active_users,
+    sum(k.value) filter (where k.metric = 'sessions')::bigint as sessions,
+    max(k.metric) filter (where k.metric in ('plays', 'orders', 'feature_uses', 'reads')) as action,
+    sum(k.value) filter (where k.metric in ('plays', 'orders', 'feature_uses', 'reads'))::bigint as actions,
+    sum(k.value) filter (where k.metric = 'revenue') as revenue,
+    (
+        select count(*) from ml.churn_scores as c where c.tenant_id = p.tenant_id and c.probability >= 0.5
+    ) as likely_to_leave
+from tenancy.publications as p
+join tenancy.tenants as t on t.tenant_id = p.tenant_id
+join marts.kpi_daily as k
+    on k.tenant_id = p.tenant_id and k.day > p.as_of - 28 and k.day <= p.as_of
+group by p.tenant_id, t.currency
+order by p.tenant_id
+"""
+
+
+@dataclass(frozen=True)
+class Received:
+    tenant_id: str
+    name: str
+    kind: str
+    received: int
+    accepted: int
+    duplicate: int
+    quarantined: int
+    held_loads: int
+    as_of: date | None
+
+
+@dataclass(frozen=True)
+class Held:
+    tenant_id: str
+    load_day: date
+    reasons: list[str]
+
+
+@dataclass(frozen=True)
+class Headline:
+    tenant_id: str
+    currency: str
+    daily_active_users: Decimal | None
+    sessions: int | None
+    action: str | None
+    actions: int | None
+    revenue: Decimal | None
+    likely_to_leave: int
+
+
+@dataclass(frozen=True)
+class Overview:
+    received: Sequence[Received]
+    held: Sequence[Held]
+    headlines: Sequence[Headline]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def overview(connection: psycopg.Connection) -> Overview:
+    marts = connection.execute("select to_regclass('marts.kpi_daily') is not null").fetchone()
+    return Overview(
+        received=connection.cursor(row_factory=class_row(Received)).execute(RECEIVED).fetchall(),
+        held=connection.cursor(row_factory=class_row(Held))
+        .execute("select tenant_id, load_day, reasons from quality.holds order by load_day, tenant_id")
+        .fetchall(),
+        headlines=connection.cursor(row_factory=class_row(Headline)).execute(HEADLINES).fetchall()
+        if marts and marts[0]
+        else [],
+    )

@@ -1,0 +1,149 @@
+"""What is due, read from real tables: each piece of work that is left behind makes the next one due."""
+
+from datetime import date, timedelta
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from analytics_dagster import due
+
+JAN_30 = date(2026, 1, 30)
+
+
+@pytest.fixture
+def tables(connection):
+    class Tables:
+        def tenant(self, tenant_id="acme", status="active"):
+            connection.execute(
+                "insert into tenancy.tenants (tenant_id, name, kind, tier, status, time_zone, currency, plan, region,"
+                " configuration) values (%s, 'A', 'shop', 'free', %s, 'UTC', 'EUR', 'free', 'eu', '{}')",
+                [tenant_id, status],
+            )
+
+        def load(self, day, path):
+            connection.execute(
+                "insert into raw.batches (load_day, path, content_sha256, bytes) values (%s, %s, %s, 1)",
+                [day, path, f"{day}{path}"],
+            )
+
+        def build(self, day):
+            connection.execute(
+                "insert into pipeline.built_loads (load_day, batch_id, built_at)"
+                " select load_day, max(batch_id), clock_timestamp() from raw.batches where load_day = %s"
+                " group by load_day on conflict (load_day) do update"
+                " set batch_id = excluded.batch_id, built_at = excluded.built_at",
+                [day],
+            )
+
+        def publish(self, tenant_id, as_of):
+            connection.execute(
+                "insert into tenancy.publications (tenant_id, as_of, row_counts, foreign_rows, published_at)"
+                " values (%s, %s, %s, 0, clock_timestamp()) on conflict (tenant_id)"
+                " do update set as_of = excluded.as_of, published_at = excluded.published_at",
+                [tenant_id, as_of, Jsonb({})],
+            )
+
+        def train(self, as_of, version=1):
+            connection.execute(
+                "insert into ml.training_runs (model_name, as_of, model_version) values ('churn', %s, %s)",
+                [as_of, version],
+            )
+
+        def score(self, tenant_id):
+            connection.execute(
+                "insert into ml.scorings (tenant_id, model_name, as_of, scored_users) values (%s, 'churn', %s, 0)",
+                [tenant_id, JAN_30],
+            )
+
+        def due(self, landed=()):
+            return due.work_due(connection, landed)
+
+    return Tables()
+
+
+def test_an_empty_warehouse_owes_nothing(tables, connection):
+    assert tables.due() == due.Due((), (), (), ())
+    assert not due.training_due(connection)
+    assert due.last_built_day(connection) is None
+
+
+def test_a_landed_file_is_due_until_its_day_is_built(tables):
+    landed = [(JAN_30, "a.ndjson"), (JAN_30 + timedelta(days=1), "b.ndjson")]
+    assert tables.due(landed).load_days == (JAN_30, JAN_30 + timedelta(days=1))
+    tables.load(JAN_30, "a.ndjson")
+    tables.load(JAN_30 + timedelta(days=1), "b.ndjson")
+    assert tables.due(landed).load_days == (JAN_30, JAN_30 + timedelta(days=1)), "loaded, but the build crashed"
+    tables.build(JAN_30)
+    assert tables.due(landed).load_days == (JAN_30 + timedelta(days=1),)
+
+
+def test_a_late_file_makes_a_built_day_due_again(tables):
+    tables.load(JAN_30, "a.ndjson")
+    tables.build(JAN_30)
+    assert tables.due([(JAN_30, "a.ndjson")]).load_days == ()
+    tables.load(JAN_30, "late.ndjson")
+    assert tables.due().load_days == (JAN_30,)
+
+
+def test_active_tenants_are_published_after_each_build(tables):
+    tables.tenant("acme")
+    tables.tenant("gone", status="offboarded")
+    assert tables.due().publications == ()
+    tables.load(JAN_30, "a")
+    tables.build(JAN_30)
+    assert tables.due().publications == ("acme",)
+    tables.publish("acme", JAN_30)
+    assert tables.due().publications == ()
+    tables.load(JAN_30, "b")
+    tables.build(JAN_30)
+    assert tables.due().publications == ("acme",)
+
+
+def test_scores_follow_publication_and_training(tables):
+    tables.tenant()
+    tables.load(JAN_30, "a")
+    tables.build(JAN_30)
+    tables.publish("acme", JAN_30)
+    assert tables.due().scores == (), "no model yet"
+    tables.train(JAN_30, version=None)
+    assert tables.due().scores == (), "too little to learn from is no model"
+    tables.train(JAN_30)
+    assert tables.due().scores == ("acme",)
+    tables.score("acme")
+    assert tables.due().scores == ()
+    tables.publish("acme", JAN_30)
+    assert tables.due().scores == ("acme",)
+
+
+@pytest.mark.parametrize(("age", "is_due"), [(None, True), (0, False), (6, False), (7, True)])
+def test_training_is_due_after_a_week(tables, connection, age, is_due):
+    tables.load(JAN_30, "a")
+    tables.build(JAN_30)
+    if age is not None:
+        tables.train(JAN_30 - timedelta(days=age))
+    assert due.training_due(connection) is is_due
+
+
+@pytest.mark.parametrize(
+    ("first", "as_of", "months"),
+    [
+        (date(2025, 12, 15), date(2026, 1, 30), [date(2025, 12, 1)]),
+        (date(2025, 12, 15), date(2026, 1, 31), [date(2025, 12, 1), date(2026, 1, 1)]),
+        (date(2026, 1, 1), date(2026, 1, 30), []),
+    ],
+)
+def test_complete_months_are_reported_once(tables, connection, first, as_of, months):
+    tables.tenant()
+    tables.load(first, "a")
+    tables.build(first)
+    tables.publish("acme", as_of)
+    assert [month for _, month in tables.due().months] == months
+    for month in months:
+        connection.execute(
+            "insert into billing.statements (tenant_id, month, plan, currency, total)"
+            " values ('acme', %s, 'free', 'EUR', 0)",
+            [month],
+        )
+        assert month in [m for _, m in tables.due().months], "the compliance report is still missing"
+        connection.execute("insert into compliance.reports values ('acme', %s, '{}', 'x')", [month])
+    assert tables.due().months == ()
