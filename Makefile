@@ -39,7 +39,7 @@ lint: venv ## style, types, the layout's rules, SQL: every tool, even after one 
 	if [ -n "$$failed" ]; then echo "✗ failed:$$failed"; exit 1; fi
 
 bench: venv ## the figures the README claims, measured here
-	@for file in benchmarks/*.py; do echo "› $$file"; .venv/bin/python "$$file" $(ARGS) || exit 1; done
+	@for file in benchmarks/[!_]*.py; do echo "› $$file"; .venv/bin/python "$$file" $(ARGS) || exit 1; done
 
 lock: ## renew requirements.lock with the newest versions that pyproject.toml allows (needs the network)
 	@python=$$(sh scripts/bootstrap.sh check) && \
@@ -58,7 +58,7 @@ check: ## look whether this machine has what the project needs
 clean: ## remove .venv and caches; data stays
 	@rm -rf .venv .venv-lock .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage* \
 		build dist analytics_dagster.egg-info dbt_project/target dbt_project/logs dbt_project/.user.yml
-	@find analytics_dagster tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find . \( -name .git -o -name var \) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "› .venv and caches are gone, data is not (make clean-data)"
 
 clean-data: venv ## say what data there is; with CONFIRM=yes, delete it
