@@ -154,7 +154,7 @@ def edges(tenant: Tenant) -> list[Event]:
 
     def event(event_id: str, instant: str, load_day: date) -> Event:
         at = datetime.fromisoformat(instant)
-        return Event(tenant, event_id, "page_view", "page", at, "u", None, False, None, load_day)  # noqa: FBT003
+        return Event(tenant, event_id, "page_view", "page", at, "u", None, False, None, load_day)
 
     last = LOADS[4]
     return [

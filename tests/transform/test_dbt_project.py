@@ -10,10 +10,10 @@ import pytest
 
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.settings import PROJECT_ROOT, Settings, load_settings
-from analytics_dagster.transform import build, project_fingerprint, ensure_manifest, prepare
+from analytics_dagster.transform import build, ensure_manifest, prepare, project_fingerprint
 from analytics_dagster.transform.arguments import dbt_arguments
 from analytics_dagster.transform.build import dbt_environment
-from analytics_dagster.transform.manifest import DbtProjectError, manifest_for, project_fingerprint, read_manifest
+from analytics_dagster.transform.manifest import DbtProjectError, manifest_for, read_manifest
 from analytics_dagster.transform.results import read_results
 from analytics_dagster.transform.runner import invoke
 from analytics_dagster.transform.versions import fingerprints, models_to_make, relation
