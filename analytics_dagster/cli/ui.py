@@ -11,12 +11,14 @@ from types import FrameType
 
 import typer
 
+from analytics_dagster import deployment
 from analytics_dagster.cli.console import errors, out
 from analytics_dagster.cli.launching import launch
 from analytics_dagster.cli.preparation import prepared
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.processes import end_with_parent
 from analytics_dagster.settings import Settings
+from analytics_dagster.warehouse import connect
 
 PORTS_TRIED = 50
 PATIENCE_SECONDS = 15
@@ -34,9 +36,12 @@ def ui(
     from analytics_dagster.transform import ensure_manifest
 
     with errors.status("Starting the warehouse"):
-        chosen, _ = prepared()
-    ensure_manifest(chosen)
-    launch("deploy", chosen)
+        chosen, url = prepared()
+        ensure_manifest(chosen)
+    with connect(url) as connection:
+        first_time = deployment.is_due(connection, deployment.fingerprint(chosen))
+    if first_time and not launch("deploy", chosen):
+        raise typer.Exit(1)
     chosen_port = port or free_port(chosen.ui_host, chosen.ui_port)
     raise typer.Exit(_serve(chosen, chosen_port))
 

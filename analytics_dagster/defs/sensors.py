@@ -8,6 +8,7 @@ import dagster as dg
 from analytics_dagster.defs import jobs
 from analytics_dagster.defs.partitions import TENANTS, range_tags
 from analytics_dagster.defs.requests import daily_runs
+from analytics_dagster.defs.signs_of_life import end_abandoned_runs
 from analytics_dagster.due import load_days_due
 from analytics_dagster.ingest.landing import pending_files
 from analytics_dagster.settings import settings
@@ -50,4 +51,11 @@ def publish_after_build(context: dg.RunStatusSensorContext) -> dg.RunRequest | d
     return dg.RunRequest(run_key=context.dagster_run.run_id, tags=range_tags(keys[0], keys[-1]))
 
 
-ALL = [landing_files, publish_after_build]
+@dg.sensor(minimum_interval_seconds=60, default_status=RUNNING, jobs=jobs.ALL)
+def abandoned_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """End the runs whose worker was killed: Dagster's own launcher would leave them started for ever."""
+    ended = end_abandoned_runs(context.instance, warehouse_url(settings()))
+    return dg.SkipReason(f"ended {', '.join(ended)}" if ended else "every run is alive")
+
+
+ALL = [landing_files, publish_after_build, abandoned_runs]
