@@ -2,13 +2,16 @@
 
 import dagster as dg
 
+from analytics_dagster.defs.labels import OWNERS
 from analytics_dagster.defs.partitions import TENANTS
+from analytics_dagster.defs.previews import markdown_table
 from analytics_dagster.defs.resources import Warehouse
-from analytics_dagster.tenancy import load_tenant_files, register
+from analytics_dagster.tenancy import Change, load_tenant_files, register
+from analytics_dagster.transform import forget_models
 from analytics_dagster.warehouse.roles import ensure_tenant_role
 
 
-@dg.asset(group_name="registry", kinds={"postgres", "yaml"})
+@dg.asset(group_name="registry", owners=OWNERS, kinds={"postgres", "yaml"})
 def tenants(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
     """Who the tenants are: one file each in `tenants/`, kept in the registry, with a database role and a partition."""
     configurations = load_tenant_files(warehouse.settings.tenants_dir)
@@ -16,11 +19,13 @@ def tenants(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Mater
         registered = register(connection, configurations)
         for tenant in configurations:
             ensure_tenant_role(connection, tenant.tenant_id)
+        if any(change.changes_the_past for change in registered.changes):
+            forget_models(connection)
     context.instance.add_dynamic_partitions(TENANTS, [tenant.tenant_id for tenant in configurations])
     return dg.MaterializeResult(
         metadata={
             "tenants": len(configurations),
             "added": list(registered.added),
-            "changed": list(registered.changed),
+            "changes": markdown_table(Change, registered.changes),
         }
     )

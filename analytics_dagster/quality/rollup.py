@@ -12,6 +12,9 @@ import psycopg
 
 KEYS = ["load_day", "tenant_id"]
 
+# what dbt's macro decimal_property reads as a number; a test holds the two together
+READABLE_AMOUNT = r"^[+-]?[0-9]{1,12}(\.[0-9]{1,20})?$"
+
 ROLLUP = """
 with accounts as (
     select a.load_day, a.tenant_id,
@@ -31,7 +34,7 @@ events as (
         count(*)::float8 as events,
         count(*) filter (where e.occurred_at >= (e.load_day + 2)::timestamptz)::float8 as future,
         count(*) filter (where is_payment)::float8 as payments,
-        count(*) filter (where is_payment and e.properties ->> 'amount' ~ '^\\d{1,15}(\\.\\d{1,9})?$')::float8
+        count(*) filter (where is_payment and e.properties ->> 'amount' ~ %(readable)s)::float8
             as readable_payments
     from raw.events as e
     cross join lateral (
@@ -63,7 +66,11 @@ def rollup(
     """A line for each (loading day, tenant) that received anything; a share of nothing is empty."""
     cursor = connection.execute(
         ROLLUP,
-        {"load_days": list(load_days), "tenants": None if tenants is None else list(tenants)},
+        {
+            "load_days": list(load_days),
+            "tenants": None if tenants is None else list(tenants),
+            "readable": READABLE_AMOUNT,
+        },
     )
     columns = [column.name for column in cursor.description or []]
     frame = pd.DataFrame(cursor.fetchall(), columns=columns)

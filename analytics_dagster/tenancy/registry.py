@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.schemas import TenantConfiguration
 
 UPSERT = """
@@ -24,7 +25,7 @@ on conflict (tenant_id) do update set
 
 @dataclass(frozen=True)
 class Change:
-    """A field that now says something else; a time zone or a currency changes what past days mean."""
+    """A field that now says something else; a time zone, a currency or a kind changes what past days mean."""
 
     tenant_id: str
     field: str
@@ -33,7 +34,7 @@ class Change:
 
     @property
     def changes_the_past(self) -> bool:
-        return self.field in {"time_zone", "currency"}
+        return self.field in {"time_zone", "currency", "kind"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def register(connection: psycopg.Connection, tenants: Sequence[TenantConfigurati
             if before == tenant:
                 unchanged.append(tenant.tenant_id)
                 continue
+            _require_time_zone(connection, tenant)
             if before is None:
                 added.append(tenant.tenant_id)
             else:
@@ -72,6 +74,19 @@ def registered(connection: psycopg.Connection) -> list[TenantConfiguration]:
         'select configuration::text from tenancy.tenants order by tenant_id collate "C"'
     ).fetchall()
     return [TenantConfiguration.model_validate_json(text) for (text,) in rows]
+
+
+def _require_time_zone(connection: psycopg.Connection, tenant: TenantConfiguration) -> None:
+    """Python and PostgreSQL bring their own lists; a name that only one knows would stop everybody's build."""
+    try:
+        with connection.transaction():
+            connection.execute("select now() at time zone %s", [tenant.time_zone])
+    except psycopg.errors.InvalidParameterValue:
+        raise AnalyticsError(
+            f"PostgreSQL does not know the time zone {tenant.time_zone!r}",
+            where=f"tenant {tenant.tenant_id}",
+            remedy="use another name of that zone, or update the server's time zone data",
+        ) from None
 
 
 def _differences(before: TenantConfiguration, after: TenantConfiguration) -> list[Change]:

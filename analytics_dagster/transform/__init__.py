@@ -2,7 +2,7 @@
 
 from analytics_dagster.transform.build import build, prepare
 from analytics_dagster.transform.manifest import ensure_manifest, project_fingerprint
-from analytics_dagster.transform.progress import mark_built, newest_batches
+from analytics_dagster.transform.progress import forget_models, mark_built, newest_batches
 from analytics_dagster.transform.results import BuildFailedError, BuildResult, NodeResult
 from analytics_dagster.transform.scope import clear_scope, write_scope
 
@@ -13,6 +13,7 @@ __all__ = [
     "build",
     "clear_scope",
     "ensure_manifest",
+    "forget_models",
     "mark_built",
     "newest_batches",
     "prepare",

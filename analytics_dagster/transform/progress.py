@@ -24,3 +24,8 @@ def mark_built(connection: psycopg.Connection, newest: Mapping[date, int]) -> No
             " set batch_id = greatest(pipeline.built_loads.batch_id, excluded.batch_id), built_at = now()",
             list(newest.items()),
         )
+
+
+def forget_models(connection: psycopg.Connection) -> None:
+    """Let the next deployment make every table anew: something changed what past days mean."""
+    connection.execute("delete from pipeline.built_models")

@@ -8,6 +8,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from analytics_dagster.quality.gate import run_gate
+from analytics_dagster.quality.rollup import READABLE_AMOUNT
 from analytics_dagster.quality.suites import SuiteError, expected_text, read_suite
 from analytics_dagster.warehouse import connect
 
@@ -195,3 +196,8 @@ def test_many_failing_tenants_are_the_platforms_fault(loads, broken, calm, fault
         loads.tenant(f"c{number}")
         loads.load(f"c{number}")
     assert run_gate(loads.url, SUITE, [DAY]).platform_faults == ((DAY,) if fault else ())
+
+
+def test_the_gate_and_dbt_read_the_same_amounts():
+    macro = Path(__file__).parents[2] / "dbt_project" / "macros" / "definitions.sql"
+    assert f"~ '{READABLE_AMOUNT}'" in macro.read_text()
