@@ -21,23 +21,29 @@ EVENT_COLUMNS = (
     "tenant_id, event_id, event_type, event_name, source, occurred_at, user_id, anonymous_id, is_test,"
     " properties, batch_id, line_number, load_day"
 )
-# Rows that were copied a moment ago have no statistics: a nested loop over them could take for ever.
-PLAN = "set local enable_nestloop = off; set local enable_mergejoin = off; set local work_mem = '64MB'"
-UNPLAN = "set local enable_nestloop = on; set local enable_mergejoin = on"
+# A table of their own with statistics of their own: of rows copied a moment ago the planner knows nothing.
+FRESH = """
+create temporary table fresh (tenant_id text, event_id text, batch_id bigint, line_number bigint) on commit drop;
+set local work_mem = '64MB'
+"""
+FILL_FRESH = """
+insert into fresh select tenant_id, event_id, batch_id, line_number
+from raw.events where load_day = %(day)s and batch_id >= %(first)s
+"""
+
+# Autovacuum that looks while a large load is under way believes that the table is empty, and the planner after
+# it: repeats were then sought by hashing the whole history, 6 x slower. Small loads leave it to autovacuum.
+HISTORY_OUTGROWN = """
+select (select count(*) from fresh) > 0.1 * reltuples from pg_class where oid = 'raw.events'::regclass
+"""
 
 # The first of its (tenant_id, event_id) wins: what was there before, then the order of path and line.
 REMOVE_REPEATS = """
-with fresh as materialized (
-    select tenant_id, event_id, batch_id, line_number
-    from raw.events where load_day = %(day)s and batch_id >= %(first)s
-),
-known as (
+with known as (
     select fresh.tenant_id, fresh.batch_id, fresh.line_number
     from fresh
-    where exists (
-        select from raw.events as old
-        where old.tenant_id = fresh.tenant_id and old.event_id = fresh.event_id and old.batch_id < %(first)s
-    )
+    join raw.events as old on old.tenant_id = fresh.tenant_id and old.event_id = fresh.event_id
+    where old.batch_id < %(first)s
 ),
 several as (
     select tenant_id, event_id from fresh group by tenant_id, event_id having count(*) > 1
@@ -150,9 +156,14 @@ def remove_batches(connection: psycopg.Connection, day: date, batch_ids: Sequenc
 
 def remove_repeats(connection: psycopg.Connection, day: date, first: int) -> Counter[tuple[int, str]]:
     """How many lines of each batch and tenant were repeats; `first` is the first batch of this load."""
-    connection.execute(PLAN)
-    rows = connection.execute(REMOVE_REPEATS, {"day": day, "first": first}).fetchall()
-    connection.execute(UNPLAN)
+    scope = {"day": day, "first": first}
+    connection.execute(FRESH)
+    connection.execute(FILL_FRESH, scope)
+    connection.execute("analyze fresh")
+    if connection.execute(HISTORY_OUTGROWN).fetchone() == (True,):
+        connection.execute("analyze raw.events")
+    rows = connection.execute(REMOVE_REPEATS, scope).fetchall()
+    connection.execute("drop table fresh")
     return Counter({(batch_id, tenant_id): count for batch_id, tenant_id, count in rows})
 
 
