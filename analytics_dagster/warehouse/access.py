@@ -20,6 +20,8 @@ _guard = threading.Lock()
 
 def warehouse_url(settings: Settings) -> WarehouseUrl:
     """The address of the warehouse. Cheap to ask again, and asking again brings a lost server back."""
+    # libpq would follow it instead of any host that it is given, in every library and child process
+    os.environ.pop("PGHOSTADDR", None)
     if settings.warehouse_url is not None:
         return WarehouseUrl.parse(settings.warehouse_url.get_secret_value())
     home = settings.embedded_data_dir

@@ -21,15 +21,15 @@ def is_made(data: Path) -> bool:
         if data.exists() or data.is_symlink():
             raise WarehouseError("the warehouse's data folder is not a folder", where=str(data), remedy=MOVE)
         return False
-    try:
-        found = (data / "PG_VERSION").read_text().strip()
-    except FileNotFoundError:
+    version_file = data / "PG_VERSION"
+    found = version_file.read_text().strip() if version_file.exists() else ""
+    if not found:
         if any(data.iterdir()):
             raise WarehouseError(
                 "the warehouse's data folder holds something else, or was made only by half (no PG_VERSION)",
                 where=str(data),
                 remedy=MOVE,
-            ) from None
+            )
         return False
     ours = version(program("postgres")).split(".", 1)[0]
     if found != ours:

@@ -28,6 +28,7 @@ TICK = 0.2
 PORTS_TO_TRY = 100
 STARTS_TO_TRY = 3
 ORPHANS_MAY_LIVE = 2.0  # seconds
+STOPPING = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0))  # seconds to wait after each
 SOCKET_ONLY_PORT = 5432  # without TCP the number only names the socket
 
 
@@ -79,29 +80,30 @@ class Keeper:
         self.pid: int | None = None
         self.child: subprocess.Popen[bytes] | None = None
         self.was_ready = False
+        self.starts = 0
+        self.owns_folder = False
         self.idle_since: float | None = None
         self.orphaned_since: float | None = None
 
     def run(self, keeper_lock: int) -> None:
         """Keep the server up until nobody uses it; raise RefusedError when it cannot be."""
-        starts = 0
         lease = None
-        while lease is None and still_names(self.place.keeper_lock, keeper_lock):
-            if not is_held(self.place.server_lock):
-                starts = 0 if self.was_ready else starts
-                if starts == STARTS_TO_TRY:
-                    raise RefusedError("PostgreSQL does not start → see the lines above")
-                starts += 1
-                self.start()
-            else:
-                self.watch()
-            time.sleep(TICK)
-            lease = self.lease_if_unused()
-        self.stop()
-        with suppress(OSError):
-            self.socket_folder.rmdir()
-        if lease is not None:
-            os.close(lease)
+        try:
+            while lease is None and still_names(self.place.keeper_lock, keeper_lock):
+                if is_held(self.place.server_lock):
+                    self.watch()
+                else:
+                    self.start()
+                time.sleep(TICK)
+                lease = self.lease_if_unused()
+        finally:
+            self.stop()
+            if self.owns_folder:
+                with suppress(OSError):
+                    self.socket_folder.rmdir()
+            os.close(keeper_lock)  # before the lease: the next user must not take this keeper for its own
+            if lease is not None:
+                os.close(lease)
 
     def lease_if_unused(self) -> int | None:
         """The users' lock, once it was free for a while: commands that follow one another share a server."""
@@ -119,16 +121,23 @@ class Keeper:
         return None
 
     def start(self) -> None:
+        self.reap()
+        self.refuse_foreign_server()
+        self.starts = 1 if self.was_ready else self.starts + 1
+        if self.starts > STARTS_TO_TRY:
+            raise RefusedError("PostgreSQL does not start → see the lines above")
         handle = take(self.place.server_lock, fcntl.LOCK_EX)
         if handle is None:
             return
         try:
-            self.remove_stale_pid_file()
+            # PostgreSQL takes a pid that was given to another program for a running server; the lock knows better
+            self.place.pid_file.unlink(missing_ok=True)
+            port, addresses = self.choose_port()
             make_private(self.socket_folder, *self.owner)
+            self.owns_folder = True
             # no process of this server lives, so what is left in its folder is stale
             for stale in self.socket_folder.glob(".s.PGSQL.*"):
                 stale.unlink(missing_ok=True)
-            port, addresses = self.choose_port()
             options = {
                 "port": str(port),
                 "listen_addresses": addresses,
@@ -158,31 +167,23 @@ class Keeper:
             )
         return self.port, "127.0.0.1"
 
-    def remove_stale_pid_file(self) -> None:
-        """PostgreSQL takes a pid that was given to another program for a running server; the lock knows better."""
-        pid_file = self.place.data / "postmaster.pid"
-        try:
-            pid = abs(int(pid_file.read_text().split("\n", 1)[0]))
-        except FileNotFoundError:
-            return
-        except ValueError:  # torn by a power loss
-            pid = 0
-        if pid and self.place.runs_here(pid):
+    def refuse_foreign_server(self) -> None:
+        """Called while our lock is free: a server that runs here all the same was started by other means."""
+        told = self.place.pid_in_file()
+        if told and self.place.runs_here(told):
             raise RefusedError(
-                f"PostgreSQL (process {pid}) that was not started by this project uses {self.place.data} → stop it"
+                f"PostgreSQL (process {told}) that was not started by this project uses {self.place.data} → stop it"
             )
-        pid_file.unlink()
 
     def watch(self) -> None:
         """Look after a server that is up, or on its way up or down."""
-        if self.child is not None:
-            self.child.poll()  # reaps it
         told = self.place.postmaster()
         if told and self.pid is None and self.place.runs_here(told.pid):
             say(f"takes over the running server, process {told.pid}")
             self.pid, self.socket_folder = told.pid, Path(told.socket_folder)
             self.port = told.port if self.first_port else None
-        if self.pid is None or not self.place.runs_here(self.pid):
+            self.owns_folder = True
+        if not self.is_up():
             self.end_orphans()
         elif told and told.ready and told.pid == self.pid:
             self.was_ready = True
@@ -202,16 +203,30 @@ class Keeper:
 
     def stop(self) -> None:
         """Fast shutdown (sessions are cut, a checkpoint is written); harder only when that hangs."""
-        for number, patience in ((signal.SIGINT, 60), (signal.SIGQUIT, 10), (signal.SIGKILL, 5)):
-            if self.pid is None or not self.place.runs_here(self.pid):
+        if self.pid is None and is_held(self.place.server_lock):
+            self.pid = self.place.pid_in_file()
+        for number, patience in STOPPING:
+            if self.pid is None or not self.is_up():
                 break
+            if number != signal.SIGINT:
+                say(f"the server does not stop: sends {number.name}")
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
             deadline = time.monotonic() + patience
-            while self.place.runs_here(self.pid) and time.monotonic() < deadline:
-                if self.child is not None:
-                    self.child.poll()
+            while self.is_up() and time.monotonic() < deadline:
                 time.sleep(TICK / 10)
+        self.reap()
+
+    def is_up(self) -> bool:
+        """Whether the server's first process lives: one's own child, wherever its folder went, or one taken over."""
+        if self.child is not None and self.child.pid == self.pid:
+            return self.child.poll() is None
+        return self.pid is not None and self.place.runs_here(self.pid)
+
+    def reap(self) -> None:
+        if self.child is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self.child.wait(5)
 
 
 def say(text: str) -> None:
@@ -219,11 +234,11 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:  # pragma: no cover - as below
     raise SystemExit(0)
 
 
-def main() -> None:
+def main() -> None:  # pragma: no cover - a process of its own, which nothing measures
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
@@ -257,5 +272,3 @@ def main() -> None:
     except RefusedError as refusal:
         say(f"refuses: {refusal}")
         raise SystemExit(1) from None
-    except SystemExit:
-        keeper.stop()

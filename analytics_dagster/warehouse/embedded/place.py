@@ -29,6 +29,7 @@ class Place:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.data = home / "data"
+        self.pid_file = self.data / "postmaster.pid"
         self.log = home / "server.log"
         self.start_lock = home / "start.lock"
         self.users_lock = home / "users.lock"
@@ -37,10 +38,16 @@ class Place:
 
     def postmaster(self) -> Postmaster | None:
         try:
-            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            lines = self.pid_file.read_text().splitlines()
             pid, port, folder, host, status = lines[0], lines[3], lines[4], lines[5], lines[7]
             return Postmaster(int(pid), int(port), folder, bool(host), status.strip() == "ready")
         except (OSError, IndexError, ValueError):  # not there, or not written to its end yet
+            return None
+
+    def pid_in_file(self) -> int | None:
+        try:
+            return int(self.pid_file.read_text().split("\n", 1)[0])
+        except (OSError, ValueError):  # not there, or torn by a power loss
             return None
 
     def processes(self) -> list[int]:

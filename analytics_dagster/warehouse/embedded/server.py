@@ -30,6 +30,7 @@ from analytics_dagster.warehouse.url import WarehouseUrl
 
 LONGEST_SOCKET_PATH = 103  # macOS; Linux allows 107
 KEPT_LOG = 10_000_000  # bytes
+KEEPERS_TO_TRY = 3
 PATIENCE = 120.0  # seconds for others to finish starting or stopping; crash recovery is not limited by it
 
 
@@ -97,8 +98,10 @@ class EmbeddedServer:
     def _running(self) -> Postmaster | None:
         """The server, when it is kept and takes connections."""
         told = self.place.postmaster()
-        if told is None or not told.ready or not is_held(self.place.keeper_lock):
+        if told is None or not told.ready:
             return None
+        if not is_held(self.place.server_lock) or not is_held(self.place.keeper_lock):
+            return None  # somebody else's, or nobody looks after it
         with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
             probe.connect(f"{told.socket_folder}/.s.PGSQL.{told.port}")
             return told
@@ -118,9 +121,15 @@ class EmbeddedServer:
             _write(settings_file, configuration(durable=self.durable, overrides=self.parameters))
             with self._open_log() as log:
                 position = log.tell()
-                if not is_held(self.place.keeper_lock):
-                    self._launch_keeper(identity, settings_file, log)
-            return self._wait_until_ready(position)
+                for _ in range(KEEPERS_TO_TRY):  # one may be killed, or be on its way out
+                    if not is_held(self.place.keeper_lock):
+                        self._launch_keeper(identity, settings_file, log)
+                    running = self._wait_until_ready()
+                    if running is not None:
+                        return running
+                    if self._refusal(position):
+                        break
+            raise self._failure(position)
 
     def _launch_keeper(self, identity: Identity, settings_file: Path, log: BinaryIO) -> None:
         data = self.place.data
@@ -143,25 +152,32 @@ class EmbeddedServer:
             check=True,
         )
 
-    def _wait_until_ready(self, position: int) -> Postmaster:
+    def _wait_until_ready(self) -> Postmaster | None:
         # crash recovery takes as long as it takes: as long as the keeper lives, the server is on its way
         while is_held(self.place.keeper_lock):
             running = self._running()
             if running is not None:
                 return running
             time.sleep(0.01)
-        raise self._failure(position)
+        return None
 
-    def _failure(self, position: int) -> WarehouseError:
+    def _said_since(self, position: int) -> list[str]:
         with self.place.log.open(encoding="utf-8", errors="replace") as log:
             log.seek(position)
-            lines = log.read().strip().splitlines()
-        refusals = re.findall(r"keeper: refuses: (.*?) → (.*)", "\n".join(lines))
-        problem, remedy = refusals[-1] if refusals else ("the embedded PostgreSQL ended while it was started", "")
-        said = [line for line in lines if " keeper: " not in line][-8:]
-        if said:
-            remedy = remedy_for(said)
-        return WarehouseError(problem, where="\n    ".join([str(self.place.log), *said]), remedy=remedy)
+            return log.read().strip().splitlines()
+
+    def _refusal(self, position: int) -> tuple[str, str] | None:
+        found = re.findall(r"keeper: refuses: (.*?) → (.*)", "\n".join(self._said_since(position)))
+        return found[-1] if found else None
+
+    def _failure(self, position: int) -> WarehouseError:
+        problem, remedy = self._refusal(position) or ("the embedded PostgreSQL ended while it was started", "try again")
+        said = [line for line in self._said_since(position) if " keeper: " not in line][-8:]
+        return WarehouseError(
+            problem,
+            where="\n    ".join([str(self.place.log), *said]),
+            remedy=remedy_for(said) if said else remedy,
+        )
 
     @contextmanager
     def _starting(self) -> Iterator[int]:

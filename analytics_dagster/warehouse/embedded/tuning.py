@@ -40,11 +40,11 @@ LAPTOP: tuple[tuple[str, str, str], ...] = (
     ("default_text_search_config", "pg_catalog.english", "as initdb would write"),
 )  # fmt: skip
 
-# For servers that are thrown away, such as those of tests: a power loss may cost everything.
+# For servers that are thrown away, such as those of tests: a power loss may cost everything, a killed process nothing
+# (that would be synchronous_commit off).
 FORGETFUL: tuple[tuple[str, str, str], ...] = (
     ("fsync", "off", "the data is thrown away"),
     ("full_page_writes", "off", "as above"),
-    ("synchronous_commit", "off", "as above"),
 )
 
 

@@ -7,6 +7,7 @@ IDENTITY is `namespace` (root outside, an ordinary user inside: every file stays
 
 import ctypes
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -16,7 +17,10 @@ INSIDE = 65534
 NO_NAMESPACE, NOT_REACHED = 111, 112  # exit codes
 
 
-def main(identity: str, folder: str, program: str, *arguments: str) -> NoReturn:
+def main(
+    identity: str, folder: str, program: str, *arguments: str
+) -> NoReturn:  # pragma: no cover - becomes another program
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's handler would lose one that comes just before exec
     if identity == "namespace":
         enter_namespace()
     else:
@@ -47,5 +51,5 @@ def leave(code: int, why: str) -> NoReturn:
     raise SystemExit(code)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover
     main(*sys.argv[1:])
