@@ -4,7 +4,7 @@ Every other module asks here and does not know whether the server is embedded or
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import psycopg
 
@@ -20,7 +20,8 @@ PASSING = ("starting up", "shutting down", "in recovery mode", "not yet acceptin
 @contextmanager
 def connect(url: WarehouseUrl, *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
     """A connection in UTC: committed when the block ends well, rolled back when it raises."""
-    with _open(url) as connection:
+    # closed for certain: the driver's own block leaves a connection open when its commit fails
+    with closing(_open(url)) as connection, connection:
         require_supported(connection.info.server_version, where=place(url))
         _prepare(connection)
         connection.autocommit = autocommit
@@ -59,7 +60,7 @@ def _prepare(connection: psycopg.Connection) -> None:
 
 def explained(message: str, url: WarehouseUrl) -> AnalyticsError:
     """What the driver said about a failed login: permanent, or worth a retry."""
-    said = message.strip()
+    said = message.strip() or "nothing"
     if any(sign in said for sign in LASTING) and not any(sign in said for sign in PASSING):
         return WarehouseError(
             f"PostgreSQL refuses the login: {said.splitlines()[-1].rsplit('FATAL:', 1)[-1].strip()}",
