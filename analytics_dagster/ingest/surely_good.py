@@ -8,7 +8,7 @@ one of these is not vouched for. Values are looked at as JSON text, quotes inclu
 from collections.abc import Iterable
 
 from analytics_dagster.schemas import AnalyticsChannelType, AnalyticsEventType
-from analytics_dagster.schemas.analytics import EVENT_NAME_PATTERN, IDENTIFIER_LENGTH
+from analytics_dagster.schemas.base import EVENT_NAME_PATTERN, IDENTIFIER_LENGTH
 
 OBJECTS = 3  # the event, its metadata, its properties: keys of deeper ones are not compared here
 ARRAYS = 64  # far below the depth that the contract's reader goes to
