@@ -79,7 +79,7 @@ def work_due(connection: psycopg.Connection, landed: Iterable[tuple[date, str]])
 
 def load_days_due(connection: psycopg.Connection, landed: Iterable[tuple[date, str]]) -> tuple[date, ...]:
     """Days with a landed file (day, path) that was never read, and days whose last build did not finish."""
-    read = set(connection.execute("select load_day, path from raw.batches").fetchall())
+    read = set(connection.execute("select load_day, path from raw.sightings").fetchall())
     new = {day for day, path in landed if (day, path) not in read}
     return tuple(sorted(new | {day for (day,) in connection.execute(UNBUILT_DAYS)}))
 

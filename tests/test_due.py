@@ -25,6 +25,7 @@ def tables(connection):
                 "insert into raw.batches (load_day, path, content_sha256, bytes) values (%s, %s, %s, 1)",
                 [day, path, f"{day}{path}"],
             )
+            connection.execute("insert into raw.sightings values (%s, %s, %s)", [day, path, f"{day}{path}"])
 
         def build(self, day):
             connection.execute(

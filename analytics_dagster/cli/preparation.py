@@ -4,7 +4,7 @@ import os
 
 from analytics_dagster.environment import prepare_dagster_home, process_environment
 from analytics_dagster.settings import Settings, settings
-from analytics_dagster.warehouse import WarehouseUrl, connect, migrate, warehouse_url
+from analytics_dagster.warehouse import WarehouseUrl, connect, ensure_reader_roles, migrate, warehouse_url
 
 
 def prepared() -> tuple[Settings, WarehouseUrl]:
@@ -13,6 +13,7 @@ def prepared() -> tuple[Settings, WarehouseUrl]:
     url = warehouse_url(chosen)
     with connect(url) as connection:
         migrate(connection)
+        ensure_reader_roles(connection)
     prepare_dagster_home(chosen)
     os.environ.update(process_environment(chosen, url))
     return chosen, url

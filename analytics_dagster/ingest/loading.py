@@ -63,7 +63,8 @@ def _load(connection: psycopg.Connection, landing_dir: Path, day: date) -> LoadR
     problems = list(landing.problems)
     batches, seen = _new_content(connection, landing.days.get(day, []), problems)
     if not batches:
-        return LoadReport(day, files_seen=seen, problems=tuple(problems))
+        writing.write_sightings(connection, day, [(copy.file.name, copy.sha256) for copy in seen])
+        return LoadReport(day, files_seen=len(seen), problems=tuple(problems))
     first = writing.reserve_batches(connection)
     for batch_id, batch in enumerate(batches, start=first):
         batch.batch_id = batch_id
@@ -96,6 +97,9 @@ def _load(connection: psycopg.Connection, landing_dir: Path, day: date) -> LoadR
         if not batches[key[0] - first].deferred
     }
     writing.write_accounts(connection, day, books)
+    missing = {batch.sha256 for batch in batches if batch.deferred}
+    settled = [batch for batch in [*kept, *seen] if batch.sha256 not in missing]
+    writing.write_sightings(connection, day, [(batch.file.name, batch.sha256) for batch in settled])
     for batch in kept:
         if batch.flaw:
             claimed = batch.file.claimed_tenant
@@ -104,7 +108,7 @@ def _load(connection: psycopg.Connection, landing_dir: Path, day: date) -> LoadR
     return LoadReport(
         day=day,
         files_read=len(kept),
-        files_seen=seen,
+        files_seen=len(seen),
         tenants=_by_tenant(books),
         problems=tuple(sorted(problems, key=lambda problem: problem.path)),
     )
@@ -112,8 +116,8 @@ def _load(connection: psycopg.Connection, landing_dir: Path, day: date) -> LoadR
 
 def _new_content(
     connection: psycopg.Connection, files: list[LandingFile], problems: list[FileProblem]
-) -> tuple[list[_Batch], int]:
-    """The files whose content the warehouse does not know, and how many it does."""
+) -> tuple[list[_Batch], list[_Batch]]:
+    """The files whose content the warehouse does not know, and the copies of what it knows."""
     found: list[_Batch] = []
     for file in files:
         try:
@@ -122,10 +126,13 @@ def _new_content(
             problems.append(_unreadable(file, error))
     known = writing.known_contents(connection, [batch.sha256 for batch in found])
     new: dict[str, _Batch] = {}
+    copies = []
     for batch in found:
-        if batch.sha256 not in known:
-            new.setdefault(batch.sha256, batch)
-    return list(new.values()), len(found) - len(new)
+        if batch.sha256 in known or batch.sha256 in new:
+            copies.append(batch)
+        else:
+            new[batch.sha256] = batch
+    return list(new.values()), copies
 
 
 def _checked(checker: Checker, batches: list[_Batch]) -> Iterator[Checked]:

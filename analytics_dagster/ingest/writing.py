@@ -73,6 +73,17 @@ def known_contents(connection: psycopg.Connection, hashes: Sequence[str]) -> set
     return {sha256 for (sha256,) in rows}
 
 
+def write_sightings(connection: psycopg.Connection, day: date, sightings: Sequence[tuple[str, str]]) -> None:
+    """(name, sha256) of the files that need no load any more."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into raw.sightings (load_day, path, content_sha256) values (%s, %s, %s)"
+            " on conflict (load_day, path) do update set content_sha256 = excluded.content_sha256"
+            " where raw.sightings.content_sha256 <> excluded.content_sha256",
+            [(day, name, sha256) for name, sha256 in sightings],
+        )
+
+
 def registered_tenants(connection: psycopg.Connection) -> frozenset[str]:
     return frozenset(tenant_id for (tenant_id,) in connection.execute("select tenant_id from tenancy.tenants"))
 

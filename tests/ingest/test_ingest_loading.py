@@ -71,6 +71,11 @@ def test_the_same_content_is_seen_once(
     assert (again.files_read, again.files_seen, again.total) == (0, 1, Tally())
     assert (next_day.files_read, next_day.files_seen) == (0, 1)
     assert rows(tenants, "select count(*) from raw.batches") == [(1,)]
+    assert [path for (path,) in rows(tenants, "select path from raw.sightings order by load_day, path")] == [
+        "2026-01-31/acme/a.ndjson.gz",
+        "2026-01-31/acme/renamed.ndjson.gz",
+        "2026-02-01/acme/b.ndjson.gz",
+    ], "a copy that was met is not due again"
 
 
 def test_duplicates_at_any_distance(

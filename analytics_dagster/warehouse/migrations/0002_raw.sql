@@ -13,6 +13,15 @@ create table raw.batches (
 );
 create index on raw.batches (load_day);
 
+-- Where each content was met. A renamed copy is no new batch, but it must not wait for a load for ever.
+create table raw.sightings (
+    load_day date not null,
+    path text not null,
+    content_sha256 text not null,
+    first_seen_at timestamptz not null default now(),
+    primary key (load_day, path)
+);
+
 -- No unique index: it costs two thirds of the loading speed. Duplicates are removed set-based.
 create table raw.events (
     tenant_id text not null,
