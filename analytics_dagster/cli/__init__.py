@@ -24,11 +24,8 @@ def main() -> None:
     """Errors that a person can act on are printed without a traceback."""
     try:
         app()
-    except TransientError as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
-        sys.exit(TRY_AGAIN)
     except AnalyticsError as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
-        sys.exit(FAILED)
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(TRY_AGAIN if isinstance(error, TransientError) else FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
