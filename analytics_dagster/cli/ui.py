@@ -61,7 +61,9 @@ def free_port(host: str, first: int) -> int:
 
 
 def _serve(chosen: Settings, port: int) -> int:
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(chosen.home / "workspace.yaml")]
+    # its successor `dg dev` wants a package more and does the same here
+    quiet = ["-W", "ignore:Function `dev_command` is superseded"]
+    command = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", str(chosen.home / "workspace.yaml")]
     server = subprocess.Popen(
         [*command, "-h", chosen.ui_host, "-p", str(port)],
         cwd=chosen.state_dir,  # not the project's root: a module lying there could shadow a library's
