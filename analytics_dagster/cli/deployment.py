@@ -36,8 +36,9 @@ def execute(context: typer.Context) -> None:
     prepared()
     try:
         os.execvp(context.args[0], context.args)  # noqa: S606 - running the given program is the command
-    except FileNotFoundError:
-        raise typer.BadParameter(f"there is no program {context.args[0]!r}", param_hint="PROGRAM") from None
+    except OSError as error:
+        said = f"{context.args[0]!r} cannot be run: {error.strerror}"
+        raise typer.BadParameter(said, param_hint="PROGRAM") from None
 
 
 def url(

@@ -6,6 +6,7 @@ draws its progress there; it reports on the pipe whose number it is given.
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -94,14 +95,19 @@ class Launcher:
 
 def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:
     """What made the run fail, in the words of the error that was raised first."""
-    reasons = []
-    for event in result.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            reasons.append(f"{event.step_key}: {error.message.strip() if error else 'failed'}")
-    return reasons
+    steps = [
+        f"{event.step_key}: {_first_words(event.step_failure_data.error)}"
+        for event in result.all_events
+        if event.is_step_failure
+    ]
+    # without a failed step, the run failed before its first one: at a resource, or a logger
+    return steps or [_first_words(event.job_failure_data.error) for event in result.all_events if event.is_job_failure]
+
+
+def _first_words(error: Any) -> str:  # Dagster does not export the type
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else "failed"
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -34,8 +34,8 @@ class Warehouse(dg.ConfigurableResource):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:
-        if context.run_id is None:
+        if context.run is None:
             yield self
         else:
-            with sign_of_life(self.url, context.run_id):
+            with sign_of_life(self.url, context.run.run_id):
                 yield self

@@ -71,16 +71,16 @@ def dbt_tables(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Itera
     load_days = [day_of(key) for key in context.partition_keys]
     with warehouse.connect() as connection:
         newest = newest_batches(connection, load_days)
-        touched = write_scope(connection, context.run_id, load_days)
+        touched = write_scope(connection, context.run.run_id, load_days)
     context.log.info("restating %s days of tenants", touched)
     try:
-        result = build(warehouse.url, MANIFEST, build_id=context.run_id)
+        result = build(warehouse.url, MANIFEST, build_id=context.run.run_id)
     except BuildFailedError as error:
         yield from _events(context, error.result)
         raise
     with warehouse.connect() as connection:
         mark_built(connection, newest)
-        clear_scope(connection, context.run_id)
+        clear_scope(connection, context.run.run_id)
         context.add_asset_metadata({"active users": _active_users(connection)}, asset_key=KPI_DAILY)
     yield from _events(context, result)
 

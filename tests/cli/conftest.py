@@ -1,0 +1,48 @@
+"""One platform, made from nothing by the real command line; the tests of this folder read it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from subprocess import CompletedProcess
+
+import pytest
+from platform_process import Platform
+
+
+@dataclass(repr=False)
+class EndToEnd(Platform):
+    first: CompletedProcess[str] = field(init=False)
+    second: CompletedProcess[str] = field(init=False)
+    after_first: dict[str, list[str]] = field(init=False)
+    after_second: dict[str, list[str]] = field(init=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`--dist loadgroup` keeps these in one worker, so the platform is made once."""
+    for item in items:
+        if "end_to_end" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("end_to_end"))
+
+
+@pytest.fixture(scope="session")
+def end_to_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndToEnd]:
+    """A sample of a few thousand events, and `run` twice."""
+    state = tmp_path_factory.mktemp("end to end")
+    platform = EndToEnd(
+        state,
+        {
+            "STATE_DIR": str(state),
+            "EMBEDDED_PORT": "0",
+            "SAMPLE_EVENTS": "6000",
+            "SAMPLE_LAST_DAY": "2026-05-31",
+        },
+    )
+    try:
+        platform.first = platform.cli("run")
+        assert platform.first.returncode == 0, platform.first.stderr
+        platform.after_first = platform.tables()
+        platform.second = platform.cli("run")
+        platform.after_second = platform.tables()
+        yield platform
+    finally:
+        platform.server.release()
+    assert platform.server.wait_until_stopped(20), "a process still uses the warehouse"

@@ -1,0 +1,162 @@
+"""The launcher on a real instance: what is due is run once, what fails stops what stands on it and nothing else."""
+
+import os
+
+import dagster as dg
+import pytest
+from small_day import DAY, TENANTS
+
+pytestmark = pytest.mark.slow
+
+NEVER = "add constraint never check (false) not valid"
+
+
+@pytest.fixture
+def dbt_calls(monkeypatch):
+    from dbt.cli.main import dbtRunner
+
+    calls = []
+    really = dbtRunner.invoke
+
+    def counted(self, arguments, **named):
+        calls.append(arguments)
+        return really(self, arguments, **named)
+
+    monkeypatch.setattr(dbtRunner, "invoke", counted)
+    return calls
+
+
+def test_a_day_of_eight_tenants_is_one_call_of_dbt(platform, dbt_calls):
+    platform.land()
+    assert platform.run_all(), platform.messages
+    assert len(TENANTS) == 8
+    assert [arguments[0] for arguments in dbt_calls] == ["build"]
+
+    titles = [message["title"] for message in platform.told("run_success")]
+    assert titles == [
+        f"daily {DAY}",
+        f"publish {TENANTS[0]} … {TENANTS[-1]}",
+        "train",
+        f"monthly 2026-02-01|{TENANTS[0]} … 2026-02-01|{TENANTS[-1]}",
+    ]
+    assert platform.rows("select count(*), sum(value) from marts.kpi_daily where metric = 'revenue'") == [(8, 320)]
+    assert {note is not None for (note,) in platform.rows("select note from ml.training_runs")} == {True}
+    assert platform.rows("select count(*) from compliance.reports") == [(8,)]
+    assert platform.materialized("marts", "kpi_daily") == {DAY.isoformat()}
+    assert platform.materialized("billing_report") == {f"2026-02-01|{tenant}" for tenant in TENANTS}
+
+    assert platform.run_all()
+    assert platform.messages == [], "nothing is due"
+    assert len(dbt_calls) == 1
+
+    platform.land(name="late")
+    assert platform.run_all()
+    assert len(dbt_calls) == 2
+    assert platform.rows("select sum(value) from marts.kpi_daily where metric = 'revenue'") == [(640,)]
+
+
+def test_progress_is_told_step_by_step(platform):
+    platform.land()
+    assert platform.run_all()
+    kinds = [message["kind"] for message in platform.messages]
+    assert kinds[0] == "run_start"
+    assert platform.messages[0] == {"kind": "run_start", "title": f"daily {DAY}", "steps": 3}
+    steps = [m["step"] for m in platform.told("step_success")]
+    assert steps[:3] == ["raw_events", "quality_gate", "dbt_tables"]
+    assert {"kind": "message", "step": "dbt_tables", "text": "restating 8 days of tenants"} in platform.messages
+
+
+def test_reports_are_made_although_training_fails(platform):
+    platform.land()
+    platform.execute(f"alter table ml.training_runs {NEVER}")
+    assert not platform.run_all()
+    (failure,) = platform.told("run_failure")
+    assert failure["title"] == "train"
+    assert any('violates check constraint "never"' in reason for reason in failure["reasons"])
+    assert platform.told("run_success")[-1]["title"].startswith("monthly ")
+    assert platform.rows("select count(*) from billing.statements") == [(8,)]
+    assert platform.instance.get_run_by_id(failure["run_id"]).status == dg.DagsterRunStatus.FAILURE
+
+    platform.execute("alter table ml.training_runs drop constraint never")
+    assert platform.run_all()
+    assert [message["title"] for message in platform.told("run_success")] == ["train"]
+
+
+def test_a_failed_build_stops_what_stands_on_it_and_still_tells_what_succeeded(platform):
+    platform.land()
+    platform.execute(f"alter table marts.kpi_daily {NEVER}")
+    assert not platform.run_all()
+    (failure,) = platform.told("run_failure")
+    assert [message["title"] for message in platform.told("run_start")] == [f"daily {DAY}"]
+    (reason,) = failure["reasons"]
+    assert reason.startswith("dbt_tables: ")
+    assert "kpi_daily: " in reason
+    assert 'violates check constraint "never"' in reason
+    assert platform.materialized("marts", "fct_sessions") == {DAY.isoformat()}
+    assert platform.materialized("marts", "kpi_daily") == set()
+    assert platform.rows("select count(*) from pipeline.built_loads") == [(0,)]
+
+    platform.execute("alter table marts.kpi_daily drop constraint never")
+    assert platform.run_all()
+    assert platform.told("run_success")[0]["title"] == f"daily {DAY}"
+    assert platform.materialized("marts", "kpi_daily") == {DAY.isoformat()}
+
+
+def test_a_platform_fault_builds_nothing(platform):
+    def nobody(_tenant, event):
+        event["metadata"]["user_id"] = None
+
+    platform.land(spoil=nobody)
+    assert not platform.run_all()
+    (failure,) = platform.told("run_failure")
+    assert any("the_platform_is_sound" in reason for reason in failure["reasons"]), failure
+    assert platform.rows("select count(*) from quality.holds") == [(8,)]
+    assert platform.rows("select count(*) from marts.kpi_daily") == [(0,)]
+    assert "dbt_tables" not in [message["step"] for message in platform.told("step_start")]
+
+
+def test_one_held_tenant_holds_nobody_else(platform):
+    def wrong(tenant, event):
+        if tenant == "kirana":
+            event["metadata"]["user_id"] = None
+
+    platform.land(spoil=wrong)
+    assert platform.run_all(), platform.messages
+    served = platform.rows("select distinct tenant_id from marts.kpi_daily order by 1")
+    assert [tenant for (tenant,) in served] == sorted(set(TENANTS) - {"kirana"})
+    checks = platform.instance.get_latest_materialization_event(dg.AssetKey("tenant_marts"))
+    assert checks is not None
+    (gate,) = platform.rows("select reasons from quality.holds where tenant_id = 'kirana'")
+    assert "engagement_has_an_actor" in gate[0][0]
+
+
+def test_deploying_again_is_not_due(platform):
+    assert platform.deploy()
+    assert platform.messages == []
+    platform.execute("delete from pipeline.deployments")
+    assert platform.deploy()
+    assert [message["title"] for message in platform.told("run_success")] == ["deploy"]
+
+
+def test_a_failed_deployment_starts_nothing(platform):
+    platform.land()
+    platform.execute("delete from pipeline.deployments")
+    platform.execute(f"alter table pipeline.deployments {NEVER}")
+    assert not platform.run_all()
+    assert [message["title"] for message in platform.told("run_start")] == ["deploy"]
+    assert platform.rows("select count(*) from raw.events") == [(0,)]
+
+
+def test_main_runs_in_a_process_of_its_own(platform):
+    """As the command line starts it: by words, with the number of a pipe."""
+    from analytics_dagster.defs import launch
+
+    reading, writing = os.pipe()
+    assert launch.main(["deploy", str(writing)]) == 0
+    assert launch.main(["run", str(writing)]) == 0
+    platform.land()
+    platform.execute(f"alter table raw.batches {NEVER}")
+    assert launch.main(["run", str(writing)]) == 1
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        assert '"title": "daily 2026-02-28"' in pipe.readline()
