@@ -227,6 +227,8 @@ class TraceContext(Contract):
 
 
 class Money(Contract):
+    """An exact amount; amounts of one currency can be added."""
+
     amount: Exact = Field(description="In units of the currency (not cents), as decimal text on the wire.")
     currency: CurrencyCode = Field(description="ISO 4217.")
 

@@ -1,41 +1,53 @@
-"""The event: what every producer sends and every tenant's analytics are built from."""
+"""The event: what every producer sends and every tenant's analytics are built from.
 
-import math
+Questions, answers and reports over the events are in `_queries`, and imported from here.
+"""
+
 from enum import StrEnum
-from typing import Annotated, Any, Self
-from uuid import uuid4
+from typing import Self
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from analytics_dagster.schemas.base import Contract, TenantId, UtcDatetime, utc_now
+from analytics_dagster.schemas._queries import (
+    AnalyticsAggregation,
+    AnalyticsFilter,
+    AnalyticsGranularity,
+    AnalyticsQuery,
+    AnalyticsReport,
+    AnalyticsResult,
+    FilterOperator,
+    ReportSection,
+)
+from analytics_dagster.schemas.base import (
+    EVENT_NAME_PATTERN,
+    IDENTIFIER_LENGTH,
+    Contract,
+    EventName,
+    Identifier,
+    Properties,
+    TenantId,
+    UtcDatetime,
+    new_id,
+    utc_now,
+)
 
-IDENTIFIER_LENGTH = 200
-EVENT_NAME_PATTERN = r"^[a-z][a-z0-9_]{0,79}$"
-
-
-def _storable(properties: dict[str, Any]) -> dict[str, Any]:
-    """PostgreSQL's jsonb knows neither U+0000 nor numbers that are not finite."""
-    waiting: list[Any] = [properties]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, str):
-            if "\0" in value:
-                raise PydanticCustomError("nul_character", "Input should hold no NUL character (U+0000)")
-        elif isinstance(value, float):
-            if not math.isfinite(value):
-                raise PydanticCustomError("number_out_of_range", "Input should hold finite numbers only")
-        elif isinstance(value, dict):
-            waiting += value
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
-    return properties
-
-
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH, pattern=r"^[^\x00-\x1f]*$")]
-EventName = Annotated[str, StringConstraints(pattern=EVENT_NAME_PATTERN)]
-Properties = Annotated[dict[str, Any], AfterValidator(_storable)]
+__all__ = [
+    "EVENT_NAME_PATTERN",
+    "IDENTIFIER_LENGTH",
+    "AnalyticsAggregation",
+    "AnalyticsChannelType",
+    "AnalyticsEvent",
+    "AnalyticsEventType",
+    "AnalyticsFilter",
+    "AnalyticsGranularity",
+    "AnalyticsMetadata",
+    "AnalyticsQuery",
+    "AnalyticsReport",
+    "AnalyticsResult",
+    "FilterOperator",
+    "ReportSection",
+]
 
 
 class AnalyticsEventType(StrEnum):
@@ -59,7 +71,7 @@ class AnalyticsChannelType(StrEnum):
 class AnalyticsMetadata(Contract):
     """Who and when: the envelope of an event."""
 
-    event_id: Identifier = Field(default_factory=lambda: str(uuid4()), description="Unique within its tenant.")
+    event_id: Identifier = Field(default_factory=new_id, description="Unique within its tenant.")
     tenant_id: TenantId
     source: AnalyticsChannelType
     timestamp: UtcDatetime = Field(default_factory=utc_now, description="When it happened, with an offset.")
