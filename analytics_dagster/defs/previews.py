@@ -47,5 +47,5 @@ def plot(series: pd.DataFrame, *, title: str) -> dg.MarkdownMetadataValue:
 
 def _cell(value: Any) -> str:
     # a tenant's name and a file's path are not ours: they must not break out of their cell
-    text = str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    text = " ".join(str(value).splitlines()).replace("\\", "\\\\").replace("|", "\\|")
     return text.replace("<", "&lt;").replace(">", "&gt;").replace("`", "\\`").replace("[", "\\[")

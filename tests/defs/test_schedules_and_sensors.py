@@ -1,0 +1,136 @@
+"""When what runs, asked of a real instance as Dagster's daemon asks."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+import small_day
+from small_day import DAY, TENANTS
+
+from analytics_dagster.defs.partitions import RANGE_END, RANGE_START
+from analytics_dagster.defs.partitions import TENANTS as PARTITIONS
+from analytics_dagster.settings import settings
+
+NOON = datetime(2026, 4, 2, 12, tzinfo=UTC)
+
+
+@dg.job
+def work() -> None:
+    pass
+
+
+@pytest.fixture
+def scheduled(code_location):
+    repository = code_location.defs.get_repository_def()
+
+    def evaluate(name, instance, moment=NOON):
+        with dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=moment, repository_def=repository
+        ) as context:
+            evaluated = repository.get_schedule_def(name).evaluate_tick(context)
+        return evaluated.run_requests, evaluated.skip_message
+
+    return evaluate
+
+
+@pytest.fixture
+def sensors(code_location):
+    return {sensor.name: sensor for sensor in code_location.defs.sensors}
+
+
+def asked(sensor, instance):
+    with dg.build_sensor_context(instance=instance) as context:
+        evaluated = sensor.evaluate_tick(context)
+    return evaluated.run_requests, evaluated.skip_message
+
+
+def ranges(request):
+    return request.tags[RANGE_START], request.tags[RANGE_END]
+
+
+# --- schedules -------------------------------------------------------------------------------------------------
+
+
+def test_the_daily_run_closes_yesterday(scheduled, instance):
+    ((request,), _) = scheduled("daily_marts", instance)
+    assert (request.partition_key, request.run_key) == ("2026-04-01", "2026-04-01")
+
+
+def test_training_is_weekly_and_not_partitioned(scheduled, instance):
+    ((request,), _) = scheduled("weekly_training", instance)
+    assert request.partition_key is None
+
+
+def test_without_tenants_nothing_is_scored_or_reported(scheduled, instance):
+    assert scheduled("daily_scores", instance) == ([], "no tenant is registered")
+    assert scheduled("monthly_reports", instance) == ([], "no tenant, or no complete month")
+
+
+def test_scores_and_reports_are_one_run_for_all_tenants(scheduled, instance):
+    instance.add_dynamic_partitions(PARTITIONS, ["zed", "acme"])
+    ((request,), _) = scheduled("daily_scores", instance)
+    assert ranges(request) == ("zed", "acme"), "in the order of registration"
+    ((request,), _) = scheduled("monthly_reports", instance)
+    assert ranges(request) == ("2026-03-01|zed", "2026-03-01|acme")
+    early = datetime(2026, 2, 2, 5, tzinfo=UTC)
+    assert scheduled("monthly_reports", instance, early)[1] == "no tenant, or no complete month"
+
+
+# --- the sensor of landing files -------------------------------------------------------------------------------
+
+
+def test_no_file_is_no_run(sensors, instance):
+    assert asked(sensors["landing_files"], instance) == ([], "no new file")
+
+
+def test_new_files_ask_for_a_run_of_their_days(sensors, instance):
+    landing = settings().landing_dir
+    small_day.land(landing)
+    small_day.land(landing, DAY + timedelta(days=1))
+    small_day.land(landing, DAY + timedelta(days=5))
+    first, second = asked(sensors["landing_files"], instance)[0]
+    assert ranges(first) == ("2026-02-28", "2026-03-01")
+    assert ranges(second) == ("2026-03-05", "2026-03-05")
+    assert first.run_key != second.run_key
+
+
+def test_the_same_files_ask_once_and_a_new_one_asks_again(sensors, instance):
+    landing = settings().landing_dir
+    small_day.land(landing)
+    keys = {asked(sensors["landing_files"], instance)[0][0].run_key for _ in range(2)}
+    assert len(keys) == 1, "Dagster starts one run for a run key"
+    small_day.land(landing, name="late")
+    assert asked(sensors["landing_files"], instance)[0][0].run_key not in keys
+
+
+def test_loaded_and_built_files_ask_no_more(sensors, platform):
+    platform.land()
+    assert platform.run_all()
+    assert asked(sensors["landing_files"], platform.instance) == ([], "no new file")
+
+
+# --- what follows a build --------------------------------------------------------------------------------------
+
+
+def test_a_build_is_followed_by_the_publication(sensors, instance):
+    ended = work.execute_in_process(instance=instance)
+    context = dg.build_run_status_sensor_context(
+        sensor_name="publish_after_build",
+        dagster_instance=instance,
+        dagster_run=ended.dagster_run,
+        dagster_event=ended.all_events[-1],
+    )
+    assert sensors["publish_after_build"](context).skip_message == "no tenant is registered"
+    instance.add_dynamic_partitions(PARTITIONS, TENANTS)
+    request = sensors["publish_after_build"](context)
+    assert ranges(request) == (TENANTS[0], TENANTS[-1])
+    assert request.run_key == context.dagster_run.run_id
+
+
+def test_abandoned_runs_are_ended(sensors, instance, monkeypatch):
+    from analytics_dagster.defs import signs_of_life
+
+    assert asked(sensors["abandoned_runs"], instance) == ([], "every run is alive")
+    run_id = instance.create_run_for_job(work, status=dg.DagsterRunStatus.STARTED).run_id
+    monkeypatch.setattr(signs_of_life, "GRACE", timedelta(seconds=-1))
+    assert asked(sensors["abandoned_runs"], instance) == ([], f"ended {run_id}")
