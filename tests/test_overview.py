@@ -1,0 +1,87 @@
+"""The numbers that people ask for first, before anything is there and for hostile names."""
+
+import json
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from rich.console import Console
+
+from analytics_dagster.cli.summary import summary
+from analytics_dagster.overview import Headline, Held, Overview, Received, overview
+from analytics_dagster.settings import Settings
+
+DAY = date(2026, 2, 28)
+HOSTILE = "<script>alert(1)</script>[red]"
+
+
+def shown(data):
+    console = Console(width=200, no_color=True)
+    with console.capture() as capture:
+        console.print(summary(data, Settings()))
+    return capture.get()
+
+
+@pytest.fixture
+def tenant(connection):
+    connection.execute(
+        "insert into tenancy.tenants (tenant_id, name, kind, tier, time_zone, currency, plan, region, configuration)"
+        " values ('acme', %s, 'shop', 'free', 'UTC', 'EUR', 'free', 'eu', '{}')",
+        [HOSTILE],
+    )
+    return connection
+
+
+def test_an_empty_warehouse_has_an_empty_overview(connection):
+    assert overview(connection) == Overview([], [], [])
+    assert "Where to look next" in shown(overview(connection))
+
+
+def test_lines_of_nobody_are_shown_too(tenant):
+    for batch, (who, received, accepted, duplicate, quarantined) in enumerate(
+        [("acme", 10, 7, 2, 1), ("acme", 5, 5, 0, 0), ("(unknown)", 4, 0, 0, 4)]
+    ):
+        (number,) = tenant.execute(
+            "insert into raw.batches (load_day, path, content_sha256, bytes) values (%s, %s, %s, 1) returning batch_id",
+            [DAY, str(batch), str(batch)],
+        ).fetchone()
+        tenant.execute(
+            "insert into raw.accounts values (%s, %s, %s, %s, %s, %s, %s)",
+            [number, who, DAY, received, accepted, duplicate, quarantined],
+        )
+    tenant.execute("insert into quality.holds values (%s, 'acme', '[\"one\", \"two [red]\"]')", [DAY])
+    data = overview(tenant)
+    assert data.received == [
+        Received("(unknown)", "(no registered tenant)", "", 4, 0, 0, 4, 0, None),
+        Received("acme", HOSTILE, "shop", 15, 12, 2, 1, 1, None),
+    ]
+    assert data.held == [Held("acme", DAY, ["one", "two [red]"])]
+    assert "acme, load of 2026-02-28: one; two [red]" in shown(data)
+    assert json.loads(json.dumps(data.as_json(), default=str))["received"][1]["name"] == HOSTILE
+
+
+def test_headlines_are_the_last_four_weeks_that_are_served(tenant):
+    tenant.execute("create table marts.kpi_daily (tenant_id text, day date, metric text, value numeric, unit text)")
+    tenant.execute("insert into tenancy.publications values ('acme', %s, '{}', 0)", [DAY])
+    for metric, value in (("active_users", 3), ("sessions", 5), ("orders", 2), ("revenue", Decimal("1.10"))):
+        tenant.execute(
+            "insert into marts.kpi_daily select 'acme', day, %s, %s, ''"
+            " from generate_series(%s::date - 28, %s::date + 1, '1 day') as day",
+            [metric, value, DAY, DAY],
+        )
+    (headline,) = overview(tenant).headlines
+    assert headline == Headline("acme", "EUR", Decimal("3.0"), 28 * 5, "orders", 28 * 2, 28 * Decimal("1.10"), 0)
+    assert "30.80" in shown(overview(tenant))
+
+
+def test_a_figure_that_is_not_there_is_a_dash():
+    empty = Headline("acme", "EUR", None, None, None, None, None, 0)
+    assert "acme   │" in shown(Overview([], [], [empty]))
+    assert "None" not in shown(Overview([], [], [empty]))
+
+
+@pytest.mark.parametrize(("holds", "more"), [(10, False), (13, True)])
+def test_many_holds_are_counted(holds, more):
+    told = shown(Overview([], [Held("acme", DAY, ["why"])] * holds, []))
+    assert told.count("acme, load of") == 10
+    assert ("and 3 more" in told) is more
