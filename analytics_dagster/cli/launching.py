@@ -12,7 +12,7 @@ from typing import Any, Literal
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from analytics_dagster.cli.console import errors
-from analytics_dagster.processes import end_with_parent
+from analytics_dagster.processes import prepare_child
 from analytics_dagster.settings import Settings
 
 MODULE = "analytics_dagster.defs.launch"
@@ -30,7 +30,7 @@ def launch(what: Literal["run", "deploy"], chosen: Settings) -> bool:
             stdout=log,
             stderr=log,
             pass_fds=[writing],
-            preexec_fn=end_with_parent,  # noqa: PLW1509 - one system call, safe between fork and exec
+            preexec_fn=prepare_child,  # noqa: PLW1509 - two system calls, safe between fork and exec
         )
     os.close(writing)
     with os.fdopen(reading, encoding="utf-8") as messages, _progress() as progress:

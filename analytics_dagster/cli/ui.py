@@ -16,12 +16,13 @@ from analytics_dagster.cli.console import errors, out
 from analytics_dagster.cli.launching import launch
 from analytics_dagster.cli.preparation import prepared
 from analytics_dagster.errors import AnalyticsError
-from analytics_dagster.processes import end_with_parent
+from analytics_dagster.processes import prepare_child
 from analytics_dagster.settings import Settings
 from analytics_dagster.warehouse import connect
 
 PORTS_TRIED = 50
 PATIENCE_SECONDS = 15
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def register(app: typer.Typer) -> None:
@@ -68,21 +69,27 @@ def _serve(chosen: Settings, port: int) -> int:
         [*command, "-h", chosen.ui_host, "-p", str(port)],
         cwd=chosen.state_dir,  # not the project's root: a module lying there could shadow a library's
         start_new_session=True,
-        preexec_fn=end_with_parent,  # noqa: PLW1509 - one system call, safe between fork and exec
+        preexec_fn=prepare_child,  # noqa: PLW1509 - two system calls, safe between fork and exec
     )
     out.print(f"The UI will answer at http://{chosen.ui_host}:{port} — stop it with Ctrl-C.", highlight=False)
-    stopping = False
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
+    for name in STOP_SIGNALS:
+        signal.signal(name, _stop)
+    try:
+        return server.wait()
+    except _StopRequested:
+        return 0
+    finally:
+        for name in STOP_SIGNALS:
+            signal.signal(name, signal.SIG_IGN)  # a second Ctrl-C must not leave half of the processes behind
         _end(server)
 
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, stop)
-    code = server.wait()
-    _end(server)
-    return 0 if stopping else code
+
+class _StopRequested(Exception):  # noqa: N818 - a request, not an error
+    """Raised out of the waiting, because a handler cannot reap the child that is being waited for."""
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise _StopRequested
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
