@@ -41,12 +41,15 @@ where s.scored_at is null or s.scored_at < p.published_at or s.scored_at < model
 order by p.tenant_id
 """
 
-# every complete month of which a tenant was served anything, without both of its reports
+# every complete month of a tenant, from its first load or its registration on, without both of its reports
 UNREPORTED = """
 select p.tenant_id, complete.month
 from tenancy.publications as p
+join tenancy.tenants as t on t.tenant_id = p.tenant_id
 cross join lateral (select series::date as month from generate_series(
-    date_trunc('month', (select min(load_day) from pipeline.built_loads)),
+    date_trunc('month', least(t.registered_at::date, (
+        select min(a.load_day) from raw.accounts as a where a.tenant_id = p.tenant_id
+    ))),
     date_trunc('month', p.as_of + 1) - interval '1 month',
     interval '1 month'
 ) as series) as complete

@@ -91,6 +91,12 @@ class Overview:
         return asdict(self)
 
 
+def is_prepared(connection: psycopg.Connection) -> bool:
+    """Whether the platform was ever deployed to this database."""
+    row = connection.execute("select to_regclass('dagster.runs') is not null").fetchone()
+    return bool(row and row[0])
+
+
 def overview(connection: psycopg.Connection) -> Overview:
     marts = connection.execute("select to_regclass('marts.kpi_daily') is not null").fetchone()
     return Overview(

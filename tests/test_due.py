@@ -136,8 +136,11 @@ def test_training_is_due_after_a_week(tables, connection, age, is_due):
 def test_complete_months_are_reported_once(tables, connection, first, as_of, months):
     tables.tenant()
     tables.load(first, "a")
+    connection.execute("insert into raw.accounts values (1, 'acme', %s, 1, 1, 0, 0)", [first])
+    tables.tenant("newcomer")
     tables.build(first)
     tables.publish("acme", as_of)
+    tables.publish("newcomer", as_of)
     assert [month for _, month in tables.due().months] == months
     for month in months:
         connection.execute(

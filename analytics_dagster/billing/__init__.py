@@ -1,6 +1,6 @@
 """Billing: usage is metered from served events, rated by a plan, and stated for each tenant and month.
 
-A statement is recomputed when late events arrive; issuing it as an invoice that never changes is later work.
+A statement that is made again counts the late events, too; issuing it as an invoice that never changes is later work.
 """
 
 from analytics_dagster.billing.metering import MonthOfUsage, months_with_data

@@ -128,6 +128,19 @@ class Plans(Contract):
                 remedy=f"add it to {PLANS_FILE.name}, or give the tenant one of: {', '.join(self.plans)}",
             ) from None
 
+    def require(self, plan: str, currency: str, *, tenant_id: str) -> None:
+        """Refuse a tenant that could not be billed while somebody is looking, and not at the end of its month."""
+        try:
+            self.plan(plan)
+        except AnalyticsError as error:
+            raise AnalyticsError(error.problem, where=f"tenant {tenant_id}", remedy=error.remedy) from None
+        if currency not in self.currencies:
+            raise AnalyticsError(
+                f"no plan has prices in {currency}",
+                where=f"tenant {tenant_id}",
+                remedy=f"add them to {PLANS_FILE.name}, or bill the tenant in one of: {', '.join(self.currencies)}",
+            )
+
 
 def load_plans(path: Path = PLANS_FILE) -> Plans:
     try:

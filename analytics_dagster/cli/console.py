@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -24,7 +25,9 @@ def print_json(value: Any) -> None:
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """A plain table; numbers to the right. Cells are text of other people, never markup."""
     made = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
-    numeric = [all(isinstance(row[i], int | float) or row[i] is None for row in rows) for i in range(len(columns))]
+    numeric = [
+        all(isinstance(row[i], int | float | Decimal) or row[i] is None for row in rows) for i in range(len(columns))
+    ]
     for name, right in zip(columns, numeric, strict=True):
         made.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
@@ -37,6 +40,8 @@ def _cell(value: object) -> Text:
         return Text("–")
     if isinstance(value, int) and not isinstance(value, bool):
         return Text(f"{value:,}")
+    if isinstance(value, Decimal):
+        return Text(f"{value.normalize():,f}")
     if isinstance(value, float):
         return Text(f"{value:,.2f}")
     return Text(str(value))

@@ -8,7 +8,7 @@ from analytics_dagster.cli.console import errors, out, print_json
 from analytics_dagster.cli.launching import launch
 from analytics_dagster.cli.preparation import prepared
 from analytics_dagster.settings import settings
-from analytics_dagster.warehouse import warehouse_url
+from analytics_dagster.warehouse import keep_across_exec, warehouse_url
 
 FORWARD_ALL = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -34,6 +34,7 @@ def execute(context: typer.Context) -> None:
     if not context.args:
         raise typer.BadParameter("name the program to run", param_hint="PROGRAM")
     prepared()
+    keep_across_exec()
     try:
         os.execvp(context.args[0], context.args)  # noqa: S606 - running the given program is the command
     except OSError as error:

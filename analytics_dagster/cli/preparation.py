@@ -15,5 +15,7 @@ def prepared() -> tuple[Settings, WarehouseUrl]:
         migrate(connection)
         ensure_reader_roles(connection)
     prepare_dagster_home(chosen)
+    if chosen.landing_dir == chosen.state_dir / "landing":
+        chosen.landing_dir.mkdir(exist_ok=True)  # ours to make; a folder that somebody named must be there
     os.environ.update(process_environment(chosen, url))
     return chosen, url

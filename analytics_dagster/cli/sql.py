@@ -14,7 +14,7 @@ from psycopg import sql as sql_text
 from analytics_dagster.cli.console import out, print_json, table
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.settings import settings
-from analytics_dagster.warehouse import WarehouseUrl, connect, warehouse_url
+from analytics_dagster.warehouse import WarehouseUrl, connect, keep_across_exec, warehouse_url
 from analytics_dagster.warehouse.embedded.programs import program
 from analytics_dagster.warehouse.roles import ensure_tenant_role
 
@@ -69,6 +69,7 @@ def _role_of(url: WarehouseUrl, tenant_id: str) -> str:
 def _open_psql(url: WarehouseUrl, role: str | None) -> NoReturn:
     psql = program("psql")
     options = url.conninfo(**({"options": f"-c role={role}"} if role else {}))
+    keep_across_exec()
     os.execv(psql, [str(psql), options])  # noqa: S606 - psql takes over this process and its terminal
 
 

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import typer
@@ -9,7 +10,8 @@ import typer
 from analytics_dagster.cli.console import out, print_json, table
 from analytics_dagster.cli.summary import summary
 from analytics_dagster.environment import process_environment
-from analytics_dagster.overview import overview
+from analytics_dagster.errors import AnalyticsError
+from analytics_dagster.overview import is_prepared, overview
 from analytics_dagster.settings import Settings, settings
 from analytics_dagster.warehouse import ServerStatus, WarehouseUrl, connect, server_status, warehouse_url
 
@@ -35,6 +37,8 @@ def status(*, as_json: bool = typer.Option(False, "--json", help="Print it as JS
         return
     url = warehouse_url(chosen)
     with connect(url) as connection:
+        if not is_prepared(connection):
+            raise AnalyticsError("this database holds no platform yet", where=server.where, remedy="make run")
         data = overview(connection)
     runs = _last_runs(chosen, url)
     if as_json:
@@ -46,11 +50,15 @@ def status(*, as_json: bool = typer.Option(False, "--json", help="Print it as JS
         table(
             "Last runs",
             ["run", "job", "status", "started"],
-            [(run.run_id[:8], run.job, run.status, f"{run.started or '–':%Y-%m-%d %H:%M:%S}") for run in runs],
+            [(run.run_id[:8], run.job, run.status, _moment(run.started)) for run in runs],
         )
     )
     out.print()
     out.print(summary(data, chosen))
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "–"
 
 
 def _last_runs(chosen: Settings, url: WarehouseUrl) -> "list[RunRecord]":

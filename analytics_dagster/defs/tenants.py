@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from analytics_dagster.billing import load_plans
 from analytics_dagster.defs.labels import OWNERS
 from analytics_dagster.defs.partitions import TENANTS
 from analytics_dagster.defs.previews import markdown_table
@@ -15,6 +16,9 @@ from analytics_dagster.warehouse.roles import ensure_tenant_role
 def tenants(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
     """Who the tenants are: one file each in `tenants/`, kept in the registry, with a database role and a partition."""
     configurations = load_tenant_files(warehouse.settings.tenants_dir)
+    plans = load_plans()
+    for tenant in configurations:
+        plans.require(tenant.plan, tenant.currency, tenant_id=tenant.tenant_id)
     with warehouse.connect() as connection:
         registered = register(connection, configurations)
         for tenant in configurations:

@@ -108,7 +108,7 @@ def _events(context: dg.AssetExecutionContext, result: BuildResult) -> Iterator[
             )
         elif node.name in keys and node.passed:
             rows = {} if node.rows_affected is None else {"rows written": node.rows_affected}
-            yield dg.MaterializeResult(asset_key=keys[node.name], metadata={"seconds": node.seconds, **rows})
+            yield dg.MaterializeResult(asset_key=keys[node.name], metadata={"seconds": round(node.seconds, 2), **rows})
 
 
 def _active_users(connection: psycopg.Connection) -> dg.MarkdownMetadataValue:
@@ -117,6 +117,7 @@ def _active_users(connection: psycopg.Connection) -> dg.MarkdownMetadataValue:
         """
         select tenant_id, day, value::float8 from marts.kpi_daily
         where metric = 'active_users' and day > (select max(day) - 90 from marts.kpi_daily)
+            and day < (select max(day) from marts.kpi_daily)  -- a day that has just begun would look like a fall
         """
     ).fetchall()
     frame = pd.DataFrame(rows, columns=["tenant_id", "day", "value"])

@@ -40,16 +40,14 @@ def judge(
     line: bytes, claimed_tenant: str | None, registered: AbstractSet[str]
 ) -> tuple[str, AnalyticsEvent] | Refusal:
     """An accepted event and its tenant, or the refusal."""
-    folder_tenant = claimed_tenant if claimed_tenant in registered else None
     unreadable = _unreadable(line)
     if unreadable:
-        return Refusal(folder_tenant, (unreadable,))
+        return Refusal(_account(claimed_tenant, None, registered), (unreadable,))
     try:
         event = AnalyticsEvent.model_validate_json(line)
     except ValidationError as error:
         reasons = tuple(_reason(fault) for fault in error.errors(include_url=False))
-        named = _named_tenant(line)
-        return Refusal(named if named in registered else folder_tenant, reasons)
+        return Refusal(_account(claimed_tenant, _named_tenant(line), registered), reasons)
     tenant_id = event.metadata.tenant_id
     reasons = tuple(
         reason
@@ -61,8 +59,14 @@ def judge(
         if reason
     )
     if reasons:
-        return Refusal(tenant_id if tenant_id in registered else folder_tenant, reasons)
+        return Refusal(_account(claimed_tenant, tenant_id, registered), reasons)
     return tenant_id, event
+
+
+def _account(claimed_tenant: str | None, named_tenant: str | None, registered: AbstractSet[str]) -> str | None:
+    """Whose fault a refused line is. A folder speaks for its tenant alone: nobody can have another one held."""
+    tenant = named_tenant if claimed_tenant is None else claimed_tenant
+    return tenant if tenant in registered else None
 
 
 def _unreadable(line: bytes) -> Reason | None:

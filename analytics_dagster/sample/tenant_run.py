@@ -167,15 +167,14 @@ class TenantRun:
         return self._refused(fault, renewed(event, rng), load_day)
 
     def _refused(self, fault: Fault, event: Wire, load_day: int) -> bool:
-        """A line that will be quarantined; it stands in the books of the tenant that it names."""
-        mismatch = fault is Fault.TENANT_MISMATCH
-        named = self._rng.sample(self._others, len(self._others)) if mismatch else [self._id]
-        account = next((name for name in named if self._books.can_bear(load_day, name)), None)
-        if account is None:
+        """A line that will be quarantined; it stands in the books of the tenant in whose folder it lies."""
+        if fault is Fault.TENANT_MISMATCH and not self._others:
             return False
-        self._books.quarantined(load_day, account, fault)
-        if mismatch:
-            data = line(renewed(event, self._rng, tenant_id=account))
+        if not self._books.can_bear(load_day, self._id):
+            return False
+        self._books.quarantined(load_day, self._id, fault)
+        if fault is Fault.TENANT_MISMATCH:
+            data = line(renewed(event, self._rng, tenant_id=self._rng.choice(self._others)))
         elif fault is Fault.MALFORMED:
             data = malformed(event, self._rng)
         else:

@@ -1,6 +1,6 @@
 """PostgreSQL: the embedded server, connections, migrations, roles."""
 
-from analytics_dagster.warehouse.access import server_status, warehouse_url
+from analytics_dagster.warehouse.access import keep_across_exec, server_status, warehouse_url
 from analytics_dagster.warehouse.connection import connect
 from analytics_dagster.warehouse.embedded.server import EmbeddedServer
 from analytics_dagster.warehouse.embedded.status import ServerStatus
@@ -15,6 +15,7 @@ __all__ = [
     "connect",
     "ensure_reader_roles",
     "ensure_tenant_role",
+    "keep_across_exec",
     "migrate",
     "server_status",
     "tenant_role",

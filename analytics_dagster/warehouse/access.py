@@ -30,6 +30,12 @@ def warehouse_url(settings: Settings) -> WarehouseUrl:
         return server.acquire()
 
 
+def keep_across_exec() -> None:
+    """Before this process becomes another program: the embedded server stays up for that one, too."""
+    for server in _servers.values():
+        server.keep_across_exec()
+
+
 def server_status(settings: Settings) -> ServerStatus:
     """What is known about the warehouse's server without starting it."""
     if settings.warehouse_url is None:

@@ -96,3 +96,13 @@ def test_a_file_that_is_no_yaml_is_named(tmp_path, content):
 def test_an_unknown_plan_names_the_known_ones():
     with pytest.raises(AnalyticsError, match=r"no plan 'platinum'[\s\S]*free, growth, scale"):
         load_plans().plan("platinum")
+
+
+@pytest.mark.parametrize(
+    ("plan", "currency", "problem"),
+    [("platinum", "EUR", r"no plan 'platinum' \(tenant acme\)"), ("growth", "XAU", r"prices in XAU \(tenant acme\)")],
+)
+def test_a_tenant_that_could_not_be_billed_is_refused(plan: str, currency: str, problem: str) -> None:
+    load_plans().require("growth", "EUR", tenant_id="acme")
+    with pytest.raises(AnalyticsError, match=problem):
+        load_plans().require(plan, currency, tenant_id="acme")

@@ -229,8 +229,10 @@ def test_the_tenant_of_a_refused_line() -> None:
 
     assert tenant_of(b"not json", "acme") == "acme"
     assert tenant_of(b"not json", "nobody") is None
-    assert tenant_of(GOOD.encode(), "zeta") == "acme"
-    assert tenant_of(b'{"metadata": {"tenant_id": "zeta"}}', "acme") == "zeta"
+    assert tenant_of(GOOD.encode(), "zeta") == "zeta", "a folder speaks for its tenant alone"
+    assert tenant_of(b'{"metadata": {"tenant_id": "zeta"}}', "acme") == "acme"
+    assert tenant_of(b'{"metadata": {"tenant_id": "zeta"}}', None) == "zeta"
+    assert tenant_of(GOOD.encode(), "nobody") is None
     assert tenant_of(b'{"metadata": {"tenant_id": 7}}', "acme") == "acme"
     assert tenant_of(b'{"metadata": []}', None) is None
     assert rules(GOOD.replace("acme", "nobody").encode(), "zeta") == [

@@ -84,7 +84,7 @@ def _judge(
     if not isinstance(parsed, dict):
         return "malformed", None, of_folder
     named = parsed.get("metadata", {}).get("tenant_id")
-    account = named if named in known else of_folder
+    account = of_folder if folder is not None or named not in known else named
     try:
         event = AnalyticsEvent.model_validate_json(line)
     except ValidationError:

@@ -68,6 +68,11 @@ class EmbeddedServer:
             os.close(self._lease)  # not unlocked: that would take the lease from forked children too
             self._lease = None
 
+    def keep_across_exec(self) -> None:
+        """Let the program that this process is about to become hold the lease on."""
+        if self._lease is not None:
+            os.set_inheritable(self._lease, True)
+
     def wait_until_stopped(self, patience: float = PATIENCE) -> bool:
         """Whether the server has stopped, which it does soon after its last user is gone."""
         deadline = time.monotonic() + patience
