@@ -1,0 +1,69 @@
+"""Ctrl-C in the middle of `run`: no traceback, the code of an interrupted program, and the next run completes."""
+
+import os
+import signal
+import subprocess
+import time
+
+import psycopg
+import pytest
+import small_day
+from platform_process import PROGRAM, TRACEBACK, cli, environment
+
+from analytics_dagster.warehouse import WarehouseUrl, connect
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 120
+BUILDING = "pg_advisory_lock(hashtext('analytics-dagster dbt build'))"
+WAITING = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+
+
+def run_until_it_waits(blocker: psycopg.Connection, variables: dict[str, str]) -> subprocess.Popen[str]:
+    """A run that has loaded its day and waits for a build that does not end."""
+    process = subprocess.Popen(
+        [PROGRAM, "run"],
+        env=environment(**variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(blocker, "> 0", process)
+    return process
+
+
+def wait_until(blocker: psycopg.Connection, what: str, process: subprocess.Popen[str] | None = None) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while blocker.execute(f"select ({WAITING}) {what}").fetchone() == (False,):
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_an_interrupted_run_is_completed_by_the_next(warehouse: WarehouseUrl, tmp_path):
+    landing = tmp_path / "landing"
+    small_day.land(landing)
+    variables = {
+        "STATE_DIR": str(tmp_path / "state"),
+        "LANDING_DIR": str(landing),
+        "SAMPLE": "false",
+        "WAREHOUSE_URL": warehouse.text(),
+    }
+    assert cli("prepare", **variables).returncode == 0
+    with connect(warehouse, autocommit=True) as blocker:
+        blocker.execute(f"select {BUILDING}")
+        for interrupt in (os.killpg, os.kill):  # as a terminal does, and as a supervisor does
+            process = run_until_it_waits(blocker, variables)
+            interrupt(process.pid, signal.SIGINT)
+            out, errors = process.communicate(timeout=PATIENCE)
+            assert process.returncode == 130
+            assert TRACEBACK not in out + errors
+            assert "error" not in errors.lower()
+            wait_until(blocker, "= 0")
+    done = cli("run", **variables)
+    assert done.returncode == 0, done.stderr
+    with connect(warehouse) as connection:
+        revenue = connection.execute("select sum(value) from marts.kpi_daily where metric = 'revenue'").fetchone()
+    assert revenue == (320,)

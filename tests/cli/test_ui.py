@@ -1,0 +1,146 @@
+"""The real UI on the platform that `run` made: in a browser, and what is left of it afterwards."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from platform_process import PROGRAM, TRACEBACK, environment
+
+from analytics_dagster.defs.labels import GROUPS
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 90
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@dataclass
+class Ui:
+    process: subprocess.Popen[str]
+    log: Path
+    address: str
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+@contextmanager
+def ui(end_to_end, folder: Path, *arguments: str, **variables: str) -> Iterator[Ui]:
+    log = folder / "ui.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [PROGRAM, "ui", *arguments],
+            env=environment(**end_to_end.variables | variables),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            text=True,
+        )
+    try:
+        address = until(lambda: re.search(r"http://[\w.]+:\d+", log.read_text()), process, log)[0]
+        until(lambda: answers(f"{address}/server_info"), process, log)
+        yield Ui(process, log, address)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
+
+
+def until(condition, process=None, log=None):
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        ended = process is not None and process.poll() is not None
+        assert not ended, log.read_text()
+        assert time.monotonic() < deadline, log.read_text() if log else "still not so"
+        time.sleep(0.1)
+    return found
+
+
+def answers(address: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our own address
+        return answer.status == 200
+    return False
+
+
+def processes_of(state: Path) -> list[str]:
+    """Every process that was started for this state folder, but those of the warehouse, which is in use here."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            told = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+            if os.fsencode(state) in told and b"/postgres" not in told and b"embedded.keeper" not in told:
+                found.append((folder / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on this machine")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found by /proc")
+def test_a_person_looks_at_the_platform(end_to_end, browser, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with ui(end_to_end, tmp_path, "--port", str(port)) as opened:
+        assert opened.address.endswith(f":{port}")
+        complaints = []
+        page = browser.new_page(viewport={"width": 1600, "height": 1200})
+        page.set_default_timeout(PATIENCE * 1000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+
+        page.goto(f"{opened.address}/asset-groups")
+        for group in GROUPS:
+            page.get_by_text(group, exact=True).first.wait_for()
+
+        page.goto(f"{opened.address}/assets/marts/kpi_daily?view=overview")
+        page.get_by_text("active users", exact=True).first.wait_for()
+        page.get_by_text("about this group").first.wait_for()
+        page.locator("tr", has_text="active users").get_by_text("Show Markdown").click()
+        plot = page.locator('img[alt="Daily active users"]')
+        plot.wait_for()
+        assert plot.evaluate("image => image.decode().then(() => image.naturalWidth)") > 500
+
+        page.goto(f"{opened.address}/runs")
+        for job in ("daily", "publish", "train", "monthly"):
+            page.get_by_text(job, exact=True).first.wait_for()
+        assert page.get_by_text("Success", exact=True).count() >= 8
+        for sign in ("Failure", "Canceled", "Started"):
+            assert page.get_by_text(sign, exact=True).count() == 0, sign
+        assert complaints == []
+
+        opened.process.send_signal(signal.SIGINT)
+        assert opened.process.wait(PATIENCE) == 0
+        assert processes_of(end_to_end.state) == []
+        assert TRACEBACK not in opened.said()
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found by /proc")
+def test_a_killed_ui_leaves_nobody_behind(end_to_end, tmp_path):
+    """And the port that is taken is not the end of it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with ui(end_to_end, tmp_path, UI_PORT=str(port)) as opened:
+            assert not opened.address.endswith(f":{port}")
+            assert len(processes_of(end_to_end.state)) > 2
+            opened.process.kill()
+            opened.process.wait()
+            until(lambda: not processes_of(end_to_end.state))
