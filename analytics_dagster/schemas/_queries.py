@@ -153,6 +153,8 @@ class AnalyticsResult(Record):
 
 
 class ReportSection(Contract):
+    """An answer under a heading, and what a person says to it."""
+
     heading: Line
     commentary: Text | None = Field(default=None, description="Plain text: shown escaped.")
     result: AnalyticsResult

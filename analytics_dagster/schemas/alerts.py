@@ -117,9 +117,7 @@ class SmartAlert(Marked, Stateful[AlertState]):
     remedy: Text = Field(description="What the person who is woken up does next.")
     runbook: HttpsAddress | None = None
     first_seen_at: UtcDatetime = Field(default_factory=utc_now, description="In UTC.")
-    last_seen_at: UtcDatetime = Field(
-        default_factory=lambda known: known["first_seen_at"], description="In UTC; as first_seen_at unless it is said."
-    )
+    last_seen_at: UtcDatetime | None = Field(default=None, description="In UTC; none: it was seen once.")
     occurrences: int = Field(default=1, ge=1)
     routes: Annotated[tuple[AlertRoute, ...], Distinct] = Field(min_length=1, description="In order of escalation.")
     evidence: AnomalyEvidence | None = Field(default=None, description="Exactly for anomalies.")
@@ -142,7 +140,9 @@ class SmartAlert(Marked, Stateful[AlertState]):
 
     @model_validator(mode="after")
     def _times(self) -> Self:
-        if self.last_seen_at < self.first_seen_at:
+        if (self.last_seen_at is None) != (self.occurrences == 1):
+            raise refusal(self, "last_seen_at", "be there exactly when it occurred more than once")
+        if self.last_seen_at is not None and self.last_seen_at < self.first_seen_at:
             raise refusal(self, "last_seen_at", "not be before first_seen_at")
         if self.silenced_until is not None and self.silenced_until <= self.first_seen_at:
             raise refusal(self, "silenced_until", "be after first_seen_at")

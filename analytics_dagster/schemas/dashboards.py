@@ -169,4 +169,4 @@ class InteractiveDashboard(Record):
         return self
 
     def widget(self, widget_id: str) -> DashboardWidget:
-        return next(widget for widget in self.widgets if widget.widget_id == widget_id)
+        return {widget.widget_id: widget for widget in self.widgets}[widget_id]

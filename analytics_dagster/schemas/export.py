@@ -6,7 +6,7 @@ They describe what goes over the wire, for producers and readers in other langua
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,10 @@ def write(folder: Path = FOLDER) -> list[str]:
     return sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
 
 
+def main(arguments: Sequence[str]) -> None:
+    for name in write(Path(arguments[0]) if arguments else FOLDER):
+        sys.stdout.write(f"{name}\n")
+
+
 if __name__ == "__main__":
-    changed = write(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
-    sys.stdout.write("".join(f"{name}\n" for name in changed))
+    main(sys.argv[1:])

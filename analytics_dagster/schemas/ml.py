@@ -129,6 +129,8 @@ class MLModel(Stateful[ModelState]):
 
 
 class FeatureContribution(Contract):
+    """How much one feature moved a score."""
+
     feature: Slug
     contribution: Number = Field(description="What it added to the score; negative: took away.")
 
@@ -172,6 +174,8 @@ class MLPrediction(Record):
 
 
 class ExperimentVariant(Contract):
+    """One of the ways that are compared, and its share of the traffic."""
+
     name: Slug
     share: Exact = Field(gt=Decimal(0), le=Decimal(1), description="Of the traffic; all variants' shares add up to 1.")
     is_control: bool = False

@@ -176,6 +176,8 @@ class ApplicationMetrics(Contract):
 
 
 class DependencyHealth(Contract):
+    """What a service found when it asked something that it uses."""
+
     name: Slug
     status: HealthStatus
     required: bool = Field(default=True, description="Without it the service does not work.")

@@ -209,6 +209,8 @@ class ControlStatus(StrEnum):
 
 
 class ControlResult(Contract):
+    """One demand of a framework: proven, failed, or none of this tenant's business."""
+
     control: Line = Field(description="As the framework numbers it, such as GDPR Art. 17.")
     status: ControlStatus
     evidence: Annotated[tuple[Checksum, ...], Field(description="Of the documents that prove it.")] = ()
