@@ -76,7 +76,9 @@ def _draw(progress: Progress, messages: Iterator[dict[str, Any]]) -> None:
                 progress.update(task, detail="failed")
                 progress.stop_task(task)
                 for reason in message["reasons"]:
-                    errors.print(f"{message['title']}: {reason}", style="red", markup=False, highlight=False)
+                    errors.print(
+                        f"{message['title']}: {reason}", style="red", markup=False, highlight=False, soft_wrap=True
+                    )
     if not begun:
         progress.update(task, description="nothing is due", total=1, completed=1)
 
