@@ -16,16 +16,9 @@ class EndToEnd(Platform):
     after_second: dict[str, list[str]] = field(init=False)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`--dist loadgroup` keeps these in one worker, so the platform is made once."""
-    for item in items:
-        if "end_to_end" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("end_to_end"))
-
-
 @pytest.fixture(scope="session")
 def end_to_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndToEnd]:
-    """A sample of a few thousand events, and `run` twice."""
+    """A sample of a few thousand events, and `run` twice. Modules that ask for it are of one `xdist_group`."""
     state = tmp_path_factory.mktemp("end to end")
     platform = EndToEnd(
         state,

@@ -58,7 +58,7 @@ def test_an_interrupted_run_is_completed_by_the_next(warehouse: WarehouseUrl, tm
             process = run_until_it_waits(blocker, variables)
             interrupt(process.pid, signal.SIGINT)
             out, errors = process.communicate(timeout=PATIENCE)
-            assert process.returncode == 130
+            assert process.returncode == 130, (interrupt, out, errors)
             assert TRACEBACK not in out + errors
             assert "error" not in errors.lower()
             wait_until(blocker, "= 0")
