@@ -35,27 +35,25 @@ class BodyReader:
             raise self._too_large()
         return unzipped(body, encoding, self._max_bytes)
 
-    async def _rest(self, receive: Receive, body: bytes) -> bytes:
-        parts, size, held = [body], len(body), len(body)
-        self._budget -= held
+    async def _rest(self, receive: Receive, first: bytes) -> bytes:
+        parts, size, more = [first], len(first), True
+        held = 0
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 while True:
-                    message = await self._next(receive)
-                    part = message.get("body", b"")
-                    size += len(part)
-                    if size <= self._max_bytes:
-                        parts.append(part)
-                        held += len(part)
-                        self._budget -= len(part)
+                    if size > self._max_bytes:
+                        parts = []
                     else:
-                        parts.clear()
+                        held += len(parts[-1])
+                        self._budget -= len(parts[-1])
                     if self._budget < 0:
                         raise unavailable("too many bodies are being received", 1)
-                    if size > self._max_bytes * DRAINED:
-                        raise self._too_large()
-                    if not message.get("more_body"):
+                    if not more or size > self._max_bytes * DRAINED:
                         break
+                    message = await self._next(receive)
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    more = message.get("more_body", False)
         except TimeoutError:
             raise RefusedError(408, f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
         finally:

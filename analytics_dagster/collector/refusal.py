@@ -24,8 +24,8 @@ class RefusedError(AnalyticsError):
 
     def below(self, place: str) -> "RefusedError":
         """The same refusal, told from further outside: `metadata.source` becomes `[3].metadata.source`."""
-        joint = "." if self.where and not self.where.startswith("[") else ""
-        where = f"{place}{joint}{self.where or ''}"
+        joint = "." if place and self.where and not self.where.startswith("[") else ""
+        where = f"{place}{joint}{self.where or ''}" or None
         return RefusedError(self.status, self.problem, where=where, remedy=self.remedy, retry_after=self.retry_after)
 
     def as_json(self) -> dict[str, object]:

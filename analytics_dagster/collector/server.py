@@ -4,8 +4,9 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import psycopg
@@ -29,12 +30,29 @@ BACKLOG = 1024
 log = logging.getLogger(__name__)
 
 
+class _Server(uvicorn.Server):
+    """Tells when requests are taken."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], Any]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_start()
+
+
 class PatientProtocol(HttpToolsProtocol):
-    """uvicorn waits for ever for a connection's first request; this one gives it a while."""
+    """uvicorn waits for ever for the head of a request; this one gives it a while."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._patience = self.loop.call_later(HEADER_SECONDS, transport.close)
+
+    def on_message_begin(self) -> None:
+        self._patience.cancel()
+        self._patience = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._patience.cancel()
@@ -62,8 +80,16 @@ def serve(
             rotate_bytes=chosen.collector_rotate_bytes,
             rotate_seconds=chosen.collector_rotate_seconds,
         )
+        commits = GroupCommit(files, queue_bytes=chosen.collector_queue_bytes)
+        collector = Collector(
+            keys,
+            commits,
+            BodyReader(max_bytes=chosen.collector_max_body_bytes, budget_bytes=chosen.collector_queue_bytes),
+            max_event_bytes=chosen.collector_max_event_bytes,
+            origins=chosen.collector_origins.split(),
+        )
         config = uvicorn.Config(
-            _unmade,
+            collector,
             http=PatientProtocol,
             ws="none",
             lifespan="off",
@@ -77,41 +103,34 @@ def serve(
         )
         # a line for each malformed request would let anybody fill the log
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+        server = _Server(config, lambda: on_start(_address(listening)))
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            server.should_exit = True
+
         # uvicorn raises the signal again when it has drained; the end of this process is ours to decide
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda _signal, _frame: None)
-        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_serve(chosen, config, listening, keys, files, on_start))
+        before = {name: signal.signal(name, stop) for name in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+                beside = (collector.access_log.run(), _refreshing(keys, chosen.collector_refresh_seconds))
+                runner.run(_serve(server, listening, commits, beside))
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+            collector.access_log.write()
 
 
 async def _serve(
-    chosen: Settings,
-    config: uvicorn.Config,
-    listening: socket.socket,
-    keys: KeyRing,
-    files: LandingFiles,
-    on_start: Callable[[str], Any],
+    server: uvicorn.Server, listening: socket.socket, commits: GroupCommit, beside: Iterable[Coroutine[Any, Any, None]]
 ) -> None:
-    commits = GroupCommit(files, queue_bytes=chosen.collector_queue_bytes)
-    collector = Collector(
-        keys,
-        commits,
-        BodyReader(max_bytes=chosen.collector_max_body_bytes, budget_bytes=chosen.collector_queue_bytes),
-        max_event_bytes=chosen.collector_max_event_bytes,
-        origins=chosen.collector_origins.split(),
-    )
-    config.app = collector
     commits.start()
-    async with _beside(collector.access_log.run(), _refreshing(keys, chosen.collector_refresh_seconds)):
-        host, port = listening.getsockname()[:2]
-        on_start(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        await uvicorn.Server(config).serve(sockets=[listening])
+    async with _running(beside):
+        await server.serve(sockets=[listening])
     await commits.stop()
-    collector.access_log.write()
 
 
 @asynccontextmanager
-async def _beside(*work: Any) -> AsyncIterator[None]:
+async def _running(work: Iterable[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(each) for each in work]
     try:
         yield
@@ -147,6 +166,7 @@ def _listen(host: str, port: int) -> socket.socket:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
+            listening.listen(BACKLOG)
         except OSError:
             listening.close()
             raise
@@ -158,5 +178,6 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-async def _unmade(*_: Any) -> None:
-    raise RuntimeError("the application is set before the server starts")
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
