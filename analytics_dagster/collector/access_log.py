@@ -12,6 +12,9 @@ log = logging.getLogger(__name__)
 
 class AccessLog:
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._answers: Counter[int] = Counter()
         self._events = 0
         self._bytes = 0
@@ -39,4 +42,4 @@ class AccessLog:
             self._bytes / 1e6,
             self._slowest * 1e3,
         )
-        self.__init__()  # type: ignore[misc]
+        self._begin()
