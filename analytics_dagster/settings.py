@@ -78,6 +78,33 @@ class Settings(BaseSettings):
         default=3000, ge=1, le=65535, description="Port of the UI; the next free one is taken if it is in use."
     )
 
+    collector_host: str = Field(default="127.0.0.1", description="Address that the HTTP collector listens on.")
+    collector_port: int = Field(default=8787, ge=0, le=65535, description="Port of the collector; 0: any free one.")
+    collector_origins: str = Field(
+        default="*", description="Origins of the web pages that may post, separated by spaces; *: any."
+    )
+    collector_max_body_bytes: int = Field(
+        default=1 << 20, ge=1024, description="A larger request body is refused (413), zipped or not."
+    )
+    collector_max_event_bytes: int = Field(
+        default=1 << 16, ge=256, le=1 << 20, description="A request with a larger event is refused (413)."
+    )
+    collector_events_per_second: float = Field(
+        default=5_000, gt=0, description="Above it, a write key is told to wait (429)."
+    )
+    collector_queue_bytes: int = Field(
+        default=1 << 25, ge=1024, description="When more waits for the disk, senders are told to wait (503)."
+    )
+    collector_rotate_bytes: int = Field(
+        default=1 << 26, ge=1, description="A landing file of this size is given to the loader."
+    )
+    collector_rotate_seconds: float = Field(
+        default=60, gt=0, description="A landing file of this age is given to the loader."
+    )
+    collector_refresh_seconds: float = Field(
+        default=5, gt=0, description="How often the collector reads the write keys again."
+    )
+
     @field_validator("home", "state_dir", "tenants_dir", "landing_dir")
     @classmethod
     def _anchor(cls, value: Path, info: ValidationInfo) -> Path:
