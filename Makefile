@@ -26,7 +26,7 @@ ui: venv ## the Dagster UI and its daemon, until Ctrl-C
 	@exec .venv/bin/analytics-dagster ui $(ARGS)
 
 test: venv ## all tests, with at least 95 % branch coverage (ARGS="tests/ingest": only those)
-	@.venv/bin/python -m pytest -n $(WORKERS) --dist loadgroup --durations=10 $(if $(ARGS),$(ARGS),--cov --cov-fail-under=95)
+	@.venv/bin/python -m pytest -n $(WORKERS) --durations=10 $(if $(ARGS),$(ARGS),--cov --cov-fail-under=95)
 
 lint: venv ## style, types, the layout's rules, SQL: every tool, even after one failed
 	@failed=; \

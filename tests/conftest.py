@@ -5,14 +5,36 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
+from xdist.scheduler import LoadScopeScheduling
 
 from analytics_dagster.warehouse import EmbeddedServer, WarehouseUrl, connect, migrate
 
 _numbers = itertools.count()
+
+# Modules that share a platform whose making takes half a minute: all of a name run in one worker.
+SHARED = {
+    "tests/cli/test_end_to_end.py": "end to end",
+    "tests/cli/test_cli_commands.py": "end to end",
+    "tests/cli/test_ui.py": "end to end",
+    "tests/test_crashes.py": "crashes",
+}
+
+
+class BySharedPlatform(LoadScopeScheduling):
+    """As `--dist load`, but for SHARED, which come first. (xdist_group does nothing under pytest 9.2: xdist writes
+    the group into a node's id, which is read-only now.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return SHARED.get(nodeid.partition("::")[0], nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return BySharedPlatform(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -63,12 +63,9 @@ def _moment(moment: datetime | None) -> str:
 
 def _last_runs(chosen: Settings, url: WarehouseUrl) -> "list[RunRecord]":
     os.environ.update(process_environment(chosen, url))
-    import dagster as dg
+    from analytics_dagster.defs.run_history import last_runs_here
 
-    from analytics_dagster.defs.run_history import last_runs
-
-    with dg.DagsterInstance.get() as instance:
-        return last_runs(instance, RUNS_SHOWN)
+    return last_runs_here(RUNS_SHOWN)
 
 
 def _server_text(server: ServerStatus) -> str:

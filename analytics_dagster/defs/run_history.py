@@ -20,5 +20,11 @@ def last_runs(instance: dg.DagsterInstance, limit: int) -> list[RunRecord]:
     ]
 
 
+def last_runs_here(limit: int) -> list[RunRecord]:
+    """The same, of the instance that this process's environment names."""
+    with dg.DagsterInstance.get() as instance:
+        return last_runs(instance, limit)
+
+
 def _moment(timestamp: float | None) -> datetime | None:
     return None if timestamp is None else datetime.fromtimestamp(timestamp, UTC)

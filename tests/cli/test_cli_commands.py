@@ -11,7 +11,7 @@ from platform_process import PROGRAM, TRACEBACK, cli, environment
 
 from analytics_dagster.warehouse import EmbeddedServer, WarehouseUrl, connect
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.slow
 
 COMMANDS = ["run", "ui", "status", "sql", "prepare", "exec", "url"]
 OWN_ROWS = "select distinct tenant_id from marts.kpi_daily"

@@ -16,7 +16,7 @@ from analytics_dagster.environment import process_environment
 from analytics_dagster.sample.ledger import UNKNOWN
 from analytics_dagster.warehouse import connect
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.slow
 
 JOBS = {"deploy", "daily", "publish", "train", "score", "monthly"}
 TENANTS = 8

@@ -18,7 +18,7 @@ from platform_process import PROGRAM, TRACEBACK, environment
 
 from analytics_dagster.defs.labels import GROUPS
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.slow
 
 PATIENCE = 90
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
