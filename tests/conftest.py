@@ -33,6 +33,7 @@ class BySharedPlatform(LoadScopeScheduling):
         return SHARED.get(nodeid.partition("::")[0], nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     return BySharedPlatform(config, log)
 

@@ -161,7 +161,6 @@ TRAINING = "select from tenancy.publications limit 1 offset 7"
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("crashes")  # one worker, so that the undisturbed run is made once
 @pytest.mark.parametrize(
     ("victims", "moment"),
     [

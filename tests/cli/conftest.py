@@ -18,7 +18,7 @@ class EndToEnd(Platform):
 
 @pytest.fixture(scope="session")
 def end_to_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndToEnd]:
-    """A sample of a few thousand events, and `run` twice. Modules that ask for it are in SHARED of tests/conftest.py."""
+    """A sample of a few thousand events, and `run` twice. Who asks for it stands in SHARED of tests/conftest.py."""
     state = tmp_path_factory.mktemp("end to end")
     platform = EndToEnd(
         state,

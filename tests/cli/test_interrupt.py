@@ -10,6 +10,7 @@ import pytest
 import small_day
 from platform_process import PROGRAM, TRACEBACK, cli, environment
 
+from analytics_dagster.processes import prepare_child
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
 pytestmark = pytest.mark.slow
@@ -29,6 +30,7 @@ def run_until_it_waits(blocker: psycopg.Connection, variables: dict[str, str]) -
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=prepare_child,  # whoever started the tests may ignore SIGINT, and children inherit that
     )
     wait_until(blocker, "> 0", process)
     return process
