@@ -7,7 +7,7 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def prepare_child() -> None:
+def prepare_child() -> None:  # pragma: no cover - between fork and exec, where nothing measures
     """Listen to Ctrl-C, and end with the parent.
 
     A shell starts background jobs with SIGINT ignored, and children inherit that: Dagster would never hear it.

@@ -22,6 +22,4 @@ EXCLUSIVE = {"analytics/exclusive": "marts"}
 
 def described_by_group(spec: dg.AssetSpec) -> dg.AssetSpec:
     """Dagster's groups have no description of their own, so each asset carries its group's."""
-    if spec.group_name not in GROUPS:
-        return spec
-    return spec.merge_attributes(metadata={"about this group": GROUPS[spec.group_name]})
+    return spec.merge_attributes(metadata={"about this group": GROUPS[spec.group_name or "(none)"]})

@@ -125,14 +125,16 @@ def test_the_analyst_reads_all_tenants_and_no_person(end_to_end):
 
 
 def test_results_as_csv_and_as_a_table(end_to_end):
-    query = "select tenant_id, name, null as nothing, 1234567 as number, '[red]' as markup from tenancy.tenants"
+    query = "select tenant_id, name, null as nothing, 1234567 as number, '[red]' as markup,"
+    query += " 1234.50 as money, true as flag, 0.125::float8 as share from tenancy.tenants"
     done = end_to_end.cli("sql", query, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert len(rows) == 8
     assert rows[0]["number"] == "1234567"
     assert rows[0]["nothing"] == ""
     table = end_to_end.cli("sql", query).stdout
-    assert "1,234,567" in table
+    for shown in ("1,234,567", "1,234.5", "True", "0.12"):
+        assert shown in table
     assert "[red]" in table
     assert "–" in table
 

@@ -66,6 +66,13 @@ def test_a_landing_folder_that_cannot_be_used(fault, tmp_path, server):
     assert TRACEBACK not in done.stderr
 
 
+def test_status_of_a_database_that_holds_nothing_yet(server):
+    done = cli("status", WAREHOUSE_URL=server.text())
+    assert done.returncode == PERMANENT
+    assert "holds no platform yet" in done.stderr
+    assert "make run" in done.stderr
+
+
 def test_an_unknown_command_or_option():
     for arguments in (["rnu"], ["status", "--jsno"]):
         done = cli(*arguments)

@@ -1,9 +1,10 @@
-"""Ctrl-C in the middle of `run`: no traceback, the code of an interrupted program, and the next run completes."""
+"""Ctrl-C, or a lost worker, in the middle of `run`: no traceback, a telling exit code, and the next run completes."""
 
 import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -30,7 +31,8 @@ def run_until_it_waits(blocker: psycopg.Connection, variables: dict[str, str]) -
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=prepare_child,  # whoever started the tests may ignore SIGINT, and children inherit that
+        # whoever started the tests may ignore SIGINT, and children inherit that
+        preexec_fn=prepare_child,  # noqa: PLW1509 - as in the command line itself
     )
     wait_until(blocker, "> 0", process)
     return process
@@ -64,6 +66,15 @@ def test_an_interrupted_run_is_completed_by_the_next(warehouse: WarehouseUrl, tm
             assert TRACEBACK not in out + errors
             assert "error" not in errors.lower()
             wait_until(blocker, "= 0")
+
+        process = run_until_it_waits(blocker, variables)
+        (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(worker), signal.SIGKILL)  # as the system does when memory is short
+        out, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 1
+        assert "The log of this run: " in errors
+        assert TRACEBACK not in out + errors
+        wait_until(blocker, "= 0")
     done = cli("run", **variables)
     assert done.returncode == 0, done.stderr
     with connect(warehouse) as connection:

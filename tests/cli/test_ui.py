@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 from platform_process import PROGRAM, TRACEBACK, environment
 
+from analytics_dagster.cli.ui import PORTS_TRIED, free_port
 from analytics_dagster.defs.labels import GROUPS
+from analytics_dagster.errors import AnalyticsError
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +82,19 @@ def processes_of(state: Path) -> list[str]:
             if os.fsencode(state) in told and b"/postgres" not in told and b"embedded.keeper" not in told:
                 found.append((folder / "cmdline").read_text().replace("\0", " "))
     return found
+
+
+def test_a_port_that_is_taken_is_passed_over():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert port < free_port("127.0.0.1", port) < port + PORTS_TRIED
+    assert free_port("::1", port) >= port
+
+
+def test_without_a_free_port_the_setting_is_named(monkeypatch):
+    monkeypatch.setattr("analytics_dagster.cli.ui.PORTS_TRIED", 1)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AnalyticsError, match="ANALYTICS_UI_PORT"):
+        free_port("127.0.0.1", taken.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

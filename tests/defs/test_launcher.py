@@ -1,10 +1,14 @@
 """The launcher on a real instance: what is due is run once, what fails stops what stands on it and nothing else."""
 
 import os
+import shutil
+from datetime import timedelta
 
 import dagster as dg
 import pytest
 from small_day import DAY, TENANTS
+
+from analytics_dagster.settings import PROJECT_ROOT, settings
 
 pytestmark = pytest.mark.slow
 
@@ -128,6 +132,32 @@ def test_one_held_tenant_holds_nobody_else(platform):
     assert checks is not None
     (gate,) = platform.rows("select reasons from quality.holds where tenant_id = 'kirana'")
     assert "engagement_has_an_actor" in gate[0][0]
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_told(platform):
+    platform.land()
+    (platform.settings.landing_dir / DAY.isoformat() / "kirana" / "cut.ndjson.gz").write_bytes(b"\x1f\x8b\x08")
+    assert platform.run_all(), platform.messages
+    assert any("cut.ndjson.gz" in m["text"] for m in platform.told("message") if m["step"] == "raw_events")
+    assert platform.rows("select count(*) from marts.kpi_daily where metric = 'revenue'") == [(8,)]
+
+
+def test_a_tenant_that_moves_has_its_past_made_anew(platform, tmp_path, monkeypatch):
+    folder = tmp_path / "tenants"
+    shutil.copytree(PROJECT_ROOT / "tenants", folder)
+    monkeypatch.setenv("ANALYTICS_TENANTS_DIR", str(folder))
+    settings.cache_clear()
+    platform.settings = settings()
+    platform.land()
+    assert platform.run_all()
+    days = "select distinct day from marts.kpi_daily where tenant_id = 'kirana'"
+    assert platform.rows(days) == [(DAY,)]
+
+    file = folder / "kirana.yaml"
+    file.write_text(file.read_text().replace("Asia/Kolkata", "Pacific/Auckland"))
+    assert platform.run_all(), platform.messages
+    assert platform.told("run_success")[0]["title"] == "deploy"
+    assert platform.rows(days) == [(DAY + timedelta(days=1),)]
 
 
 def test_deploying_again_is_not_due(platform):
