@@ -137,7 +137,7 @@ VARIED: dict[type[Contract], dict[str, SearchStrategy[Any]]] = {
         **_marks,
         "value": exacts,
         "unit": units,
-        "dimensions": st.dictionaries(slugs, lines),
+        "dimensions": st.dictionaries(slugs, lines, max_size=20),
         "quality": _quality,
     },
     s.BusinessEvent: {
@@ -187,7 +187,7 @@ VARIED: dict[type[Contract], dict[str, SearchStrategy[Any]]] = {
     s.FeatureContribution: {"contribution": numbers},
     s.MLPrediction: {**_tenant, "score": st.floats(0.4, 0.6), "horizon_days": st.integers(1, 3650)},
     s.ExperimentVariant: {"share": st.decimals("0.000000001", 1, places=9), "is_control": st.booleans()},
-    s.MLExperiment: {**_tenant, "users": st.dictionaries(either("ab"), counts)},
+    s.MLExperiment: {**_tenant, "users": st.dictionaries(either("ab"), counts, max_size=2)},
     s.WidgetPosition: {"row": st.integers(0, 1000), "width": st.integers(1, 12), "height": st.integers(1, 50)},
     s.DashboardWidget: {"title": lines, "chart_type": either(s.ChartType).filter(lambda chart: chart != "scatter")},
     s.DashboardControl: {"widgets": many(slugs, 1)},
