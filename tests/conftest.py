@@ -16,12 +16,14 @@ from analytics_dagster.warehouse import EmbeddedServer, WarehouseUrl, connect, m
 
 _numbers = itertools.count()
 
-# Modules that share a platform whose making takes half a minute: all of a name run in one worker.
+# Modules that share a platform whose making takes half a minute, or whose tests are steps of one history: all of
+# a name run in one worker, in their order.
 SHARED = {
     "tests/cli/test_end_to_end.py": "end to end",
     "tests/cli/test_cli_commands.py": "end to end",
     "tests/cli/test_ui.py": "end to end",
     "tests/test_crashes.py": "crashes",
+    "tests/transform/test_marts.py": "marts",
 }
 
 
