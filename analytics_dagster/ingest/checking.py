@@ -64,6 +64,8 @@ class Checked:
 
     accepted: pa.Table
     refused: list[RefusedLine]
+    positions: "np.ndarray[Any, np.dtype[np.int32]]"  # of the accepted, in `lines`
+    lines: "Lines"
 
 
 class Checker:
@@ -92,7 +94,7 @@ class Checker:
         self._duckdb.close()
 
     def check(self, chunk: Iterable[tuple[Origin, Block]]) -> Checked:
-        lines = _Lines(list(chunk))
+        lines = Lines(list(chunk))
         rows = self._surely_good(lines)
         vouched = np.zeros(len(lines), dtype=bool)
         vouched[rows["position"].to_numpy()] = True
@@ -114,9 +116,9 @@ class Checker:
             .append_column("batch_id", pa.array(lines.batch_ids[positions]))
             .append_column("line_number", pa.array(lines.numbers[positions]))
         )
-        return Checked(accepted, refused)
+        return Checked(accepted, refused, positions, lines)
 
-    def _surely_good(self, lines: "_Lines") -> pa.Table:
+    def _surely_good(self, lines: "Lines") -> pa.Table:
         table = lines.for_duckdb()
         if table.num_rows == 0:
             return ROW.empty_table()
@@ -128,7 +130,7 @@ class Checker:
             self._duckdb.unregister("lines")
 
 
-class _Lines:
+class Lines:
     """The lines of some blocks, side by side in one buffer."""
 
     def __init__(self, blocks: list[tuple[Origin, Block]]) -> None:

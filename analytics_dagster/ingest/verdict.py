@@ -143,6 +143,12 @@ def _unknown(tenant_id: str, registered: AbstractSet[str]) -> Reason | None:
     return Reason("metadata.tenant_id", "unknown_tenant", json.dumps(tenant_id), "a registered tenant")
 
 
+def conflicting(event_id: str) -> Reason:
+    """Asked of the warehouse, not of the line: another event has this id."""
+    expected = "the content that came first under this id, or an id of its own"
+    return Reason("metadata.event_id", "conflicting_duplicate", _shortened(json.dumps(event_id)), expected)
+
+
 def _shortened(value: object) -> str:
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
     text = text.replace("\0", "␀")  # jsonb cannot hold it

@@ -190,6 +190,7 @@ def test_a_file_that_changes_is_left_for_the_next_load(
     hashed = writing.known_contents
 
     def producer_goes_on(*arguments: Any) -> set[str]:
+        monkeypatch.undo()
         with growing.open("ab") as file:
             file.write(lines(event("c")))
         return hashed(*arguments)
@@ -220,7 +221,7 @@ def test_a_file_that_cannot_be_opened(
     hashed = writing.known_contents
 
     def producer_removes_it(*arguments: Any) -> set[str]:
-        vanishing.unlink()
+        vanishing.unlink(missing_ok=True)
         return hashed(*arguments)
 
     monkeypatch.setattr(writing, "known_contents", producer_removes_it)
@@ -426,3 +427,53 @@ def test_a_small_day_is_quick(
     assert load_day(warehouse, landing, DAY).accepted == 2400
     # of this process; 0.15 s when alone on two cores, and the machine of a test may be slow
     assert time.process_time() - started < 2
+
+
+def test_another_event_under_a_known_id_is_a_conflict(
+    warehouse: WarehouseUrl, tenants: psycopg.Connection, land: Land, landing: Path
+) -> None:
+    first = event("e1", user_id=None)
+    other_order = {**first, "properties": dict(reversed(first["properties"].items()))}
+    other_offset = {**first, "metadata": {**first["metadata"], "timestamp": "2026-01-31T08:30:00.1250Z"}}
+    changed = [
+        {**first, "properties": {"track_id": "8", "amount": "9.99"}},
+        event("e1", user_id="u1"),
+        event("e1", user_id=None, timestamp="2026-01-31T09:30:00.126+01:00"),
+    ]
+    land(lines(first, other_order, other_offset, changed[0], event("e2")), "1.ndjson")
+    land(lines(*changed, first), "2.ndjson")
+    report = load_day(warehouse, landing, DAY)
+    assert report.tenants == {"acme": Tally(received=9, accepted=2, duplicate=3, quarantined=4)}
+    late = DAY + timedelta(days=3)
+    land(lines(*changed, other_order, event("e1", "zeta")), "3.ndjson", tenant=None, day=late)
+    assert load_day(warehouse, landing, late).tenants == {
+        "acme": Tally(received=4, duplicate=1, quarantined=3),
+        "zeta": Tally(received=1, accepted=1),
+    }
+    assert rows(tenants, "select tenant_id, event_id, batch_id, line_number from raw.events order by 1, 2") == [
+        ("acme", "e1", 1, 1),
+        ("acme", "e2", 1, 5),
+        ("zeta", "e1", 3, 5),
+    ]
+    refused = rows(tenants, "select batch_id, line_number, original, tenant_id from raw.quarantine order by 1, 2")
+    assert refused == [
+        (1, 4, lines(changed[0])[:-1], "acme"),
+        *((2, place, lines(changed[place - 1])[:-1], "acme") for place in (1, 2, 3)),
+        *((3, place, lines(changed[place - 1])[:-1], "acme") for place in (1, 2, 3)),
+    ]
+    (reasons,) = tenants.execute("select distinct reasons from raw.quarantine").fetchone() or ()
+    assert [(reason["field"], reason["rule"], reason["value"]) for reason in reasons] == [
+        ("metadata.event_id", "conflicting_duplicate", '"e1"')
+    ]
+    assert_books_balance(tenants)
+    assert_books_balance(tenants, late)
+
+
+def test_events_from_before_the_memory_are_known_too(
+    warehouse: WarehouseUrl, tenants: psycopg.Connection, land: Land, landing: Path
+) -> None:
+    land(lines(event("old")), "1.ndjson")
+    load_day(warehouse, landing, DAY)
+    tenants.execute("delete from raw.known_runs")
+    land(lines(event("old"), event("new")), "2.ndjson")
+    assert load_day(warehouse, landing, DAY).total == Tally(received=2, accepted=1, duplicate=1)

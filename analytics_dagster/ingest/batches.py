@@ -1,0 +1,127 @@
+"""A loading day's files: which are new, their lines chunk by chunk, and what is to say about each.
+
+Nothing is written here.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from analytics_dagster.ingest import writing
+from analytics_dagster.ingest.checking import Origin, RefusedLine
+from analytics_dagster.ingest.landing import LandingFile
+from analytics_dagster.ingest.reading import (
+    BLOCK_BYTES,
+    Block,
+    ChangedWhileReadError,
+    FileReading,
+    Flaw,
+    content_sha256,
+)
+from analytics_dagster.ingest.report import FileProblem
+from analytics_dagster.ingest.verdict import LONGEST_LINE
+
+DEFERRED = "the next load tries it again"
+
+
+class UnfitError(Exception):
+    """A file turned out to be unfit while it was loaded: nothing of this attempt may stay."""
+
+    def __init__(self, path: Path, problem: FileProblem) -> None:
+        super().__init__(str(problem))
+        self.path = path
+        self.problem = problem
+
+
+@dataclass
+class Batch:
+    """A file with new content, and what became of it."""
+
+    file: LandingFile
+    sha256: str
+    bytes: int
+    batch_id: int = 0
+    flaw: Flaw | None = None
+    long_lines: list[int] = field(default_factory=list)
+
+    def problems(self) -> Iterator[FileProblem]:
+        if self.flaw:
+            yield FileProblem(self.file.name, self.flaw.rule, self.flaw.message)
+        if self.long_lines:
+            others = len(self.long_lines) - 1
+            yield FileProblem(
+                self.file.name,
+                "line_too_long",
+                f"line {self.long_lines[0]}{f' (and {others} more)' if others else ''} is longer than"
+                f" {LONGEST_LINE:,} bytes and in quarantine: ask its producer for one event a line",
+            )
+
+
+def new_content(
+    connection: psycopg.Connection, files: list[LandingFile], unfit: AbstractSet[Path], problems: list[FileProblem]
+) -> tuple[list[Batch], list[Batch]]:
+    """The files whose content the warehouse does not know, and the copies of what it knows."""
+    found: list[Batch] = []
+    for file in files:
+        if file.path in unfit:
+            continue
+        try:
+            found.append(Batch(file, content_sha256(file.path), file.path.stat().st_size))
+        except OSError as error:
+            problems.append(_unreadable(file, error))
+    known = writing.known_contents(connection, [batch.sha256 for batch in found])
+    new: dict[str, Batch] = {}
+    copies = []
+    for batch in found:
+        if batch.sha256 in known or batch.sha256 in new:
+            copies.append(batch)
+        else:
+            new[batch.sha256] = batch
+    return list(new.values()), copies
+
+
+def chunks(batches: list[Batch]) -> Iterator[list[tuple[Origin, Block]]]:
+    """Small files share a chunk, large ones fill many."""
+    chunk: list[tuple[Origin, Block]] = []
+    size = 0
+    for batch in batches:
+        for block in _blocks(batch):
+            chunk.append((Origin(batch.batch_id, batch.file.claimed_tenant), block))
+            size += len(block.data)
+            if size >= BLOCK_BYTES:
+                yield chunk
+                chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def note_long_lines(batches: list[Batch], refused: list[RefusedLine]) -> None:
+    first = batches[0].batch_id
+    for line in refused:
+        if len(line.original) > LONGEST_LINE:
+            batches[line.batch_id - first].long_lines.append(line.line_number)
+
+
+def _blocks(batch: Batch) -> Iterator[Block]:
+    reading = FileReading(batch.file.path, batch.sha256)
+    try:
+        yield from reading.blocks()
+    except ChangedWhileReadError:
+        message = (
+            f"changed while it was read, nothing of it is loaded: {DEFERRED}; let producers write to a hidden or"
+            " .tmp name and rename at the end"
+        )
+        problem = FileProblem(batch.file.name, "changed_while_read", message, deferred=True)
+        raise UnfitError(batch.file.path, problem) from None
+    except OSError as error:
+        raise UnfitError(batch.file.path, _unreadable(batch.file, error)) from None
+    batch.flaw = reading.flaw
+
+
+def _unreadable(file: LandingFile, error: OSError) -> FileProblem:
+    reason = error.strerror or str(error)
+    message = f"cannot be read ({reason}): correct its rights; {DEFERRED}"
+    return FileProblem(file.name, "unreadable", message, deferred=True)

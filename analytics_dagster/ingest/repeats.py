@@ -1,0 +1,92 @@
+"""What comes a second time: the same event is counted and left out, another one under its id is a conflict.
+
+The first wins, in the order of loads, files and lines. A conflict is no loss: its line goes to quarantine.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+
+from analytics_dagster.ingest.checking import RefusedLine
+from analytics_dagster.ingest.known import Mask, Register
+from analytics_dagster.ingest.preparing import Places, Prepared
+from analytics_dagster.ingest.verdict import Refusal, conflicting
+from analytics_dagster.ingest.writing import copy_events
+
+CONTENT = ("event_type", "event_name", "source", "user_id", "anonymous_id", "is_test", "properties")
+CREATE = "create temporary table repeats (like raw.events) on commit drop"
+
+# `lateral`, because of a table filled a moment ago the planner knows nothing, and would read raw.events whole.
+# An event with the same id at another time is not found, so it is a conflict, too.
+CONFLICTS = f"""
+select r.batch_id, r.line_number
+from repeats as r
+left join lateral (
+    select true as found, {", ".join(f"e.{column}" for column in CONTENT)}
+    from raw.events as e
+    where e.tenant_id = r.tenant_id and e.occurred_at = r.occurred_at and e.event_id = r.event_id
+    order by e.batch_id, e.line_number limit 1
+) as earlier on true
+where earlier.found is null
+    or {" or ".join(f"r.{column} is distinct from earlier.{column}" for column in CONTENT)}
+"""  # noqa: S608 - composed of the words above
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of the accepted lines of a chunk: each is in exactly one of the three."""
+
+    new: Mask
+    duplicate: Mask
+    conflicts: list[RefusedLine]
+
+
+def prepare(connection: psycopg.Connection) -> None:
+    connection.execute(CREATE)
+
+
+def settle(connection: psycopg.Connection, chunk: Prepared, register: Register) -> Settled:
+    """Write the chunk's new events, and say what the others are."""
+    new = ~chunk.doubtful
+    _write(connection, chunk, register, new)
+    late = _new_after_all(chunk, register)
+    _write(connection, chunk, register, late)
+    repeats = np.flatnonzero(~(new | late))
+    conflicts = repeats[_is_conflict(connection, chunk, repeats)]
+    duplicate = ~(new | late)
+    duplicate[conflicts] = False
+    return Settled(new | late, duplicate, [_refused(chunk, place) for place in conflicts.tolist()])
+
+
+def _write(connection: psycopg.Connection, chunk: Prepared, register: Register, chosen: Mask) -> None:
+    copy_events(connection, "raw.events", chunk.in_order(chosen))
+    register.add(chunk.hashes[chosen])
+
+
+def _new_after_all(chunk: Prepared, register: Register) -> Mask:
+    places = np.flatnonzero(chunk.doubtful)
+    hashes = chunk.hashes[places]
+    first = np.zeros(len(places), dtype=bool)
+    first[np.unique(hashes, return_index=True)[1]] = True
+    late = np.zeros(len(chunk.doubtful), dtype=bool)
+    late[places[first & ~register.knows(hashes)]] = True
+    return late
+
+
+def _is_conflict(connection: psycopg.Connection, chunk: Prepared, repeats: Places) -> Mask:
+    if len(repeats) == 0:
+        return np.zeros(0, dtype=bool)
+    copy_events(connection, "repeats", chunk.encoded.take(pa.array(repeats)))
+    found = set(connection.execute(CONFLICTS).fetchall())
+    connection.execute("delete from repeats")
+    lines = zip(chunk.batch_ids[repeats].tolist(), chunk.line_numbers[repeats].tolist(), strict=True)
+    return np.array([line in found for line in lines], dtype=bool)
+
+
+def _refused(chunk: Prepared, place: int) -> RefusedLine:
+    row = chunk.checked.accepted.slice(place, 1).to_pylist()[0]
+    original = chunk.checked.lines.line(int(chunk.checked.positions[place]))
+    refusal = Refusal(row["tenant_id"], (conflicting(row["event_id"]),))
+    return RefusedLine(row["batch_id"], row["line_number"], original, refusal)
