@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
+from typing import Self
 
 from _events import TENANTS
 from psycopg import sql
@@ -26,10 +27,12 @@ def embedded() -> Iterator[WarehouseUrl]:
 
 @dataclass
 class Databases:
+    """Fresh databases on a server, copied from a migrated template that stands as long as this is entered."""
+
     server: WarehouseUrl
     _numbers: Iterator[int] = field(default_factory=count)
 
-    def __post_init__(self) -> None:
+    def __enter__(self) -> Self:
         self._create(TEMPLATE, "template1")
         with connect(replace(self.server, database=TEMPLATE)) as connection:
             migrate(connection)
@@ -42,24 +45,34 @@ class Databases:
             # what a loader is compared with writes here: nobody's rules but the table's own
             connection.execute("create schema bare")
             connection.execute("create table bare.events (like raw.events including all)")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._drop(TEMPLATE)
 
     @contextmanager
     def fresh(self) -> Iterator[WarehouseUrl]:
-        """A database of its own; nothing that was done before is still waiting to be written."""
+        """A database of its own, with the tenants and without an event."""
         name = f"benchmark_{next(self._numbers)}"
         self._create(name, TEMPLATE)
-        yield replace(self.server, database=name)
-        self._drop(name)
+        try:
+            with self.settled(replace(self.server, database=name)) as url:
+                yield url
+        finally:
+            self._drop(name)
 
-    def close(self) -> None:
-        self._drop(TEMPLATE)
+    @contextmanager
+    def settled(self, url: WarehouseUrl) -> Iterator[WarehouseUrl]:
+        """What was written before is on the disk, so that nobody pays for somebody else."""
+        with connect(self.server, autocommit=True) as connection:
+            connection.execute("checkpoint")
+        yield url
 
     def _create(self, name: str, template: str) -> None:
         with connect(self.server, autocommit=True) as connection:
             connection.execute(
                 sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
             )
-            connection.execute("checkpoint")
 
     def _drop(self, name: str) -> None:
         with connect(self.server, autocommit=True) as connection:

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import duckdb
 
-from analytics_dagster.ingest.landing import Landing, pending_files
-
 FIRST_DAY = date(2026, 1, 1)
 EVENTS_A_DAY = 1_000_000  # of all tenants: event 20,000,000 happens twenty days after the first
 MALFORMED, REPEAT, REPEAT_OF_HISTORY = 36, 72, 12  # the place of each in every hundred lines
@@ -131,7 +129,7 @@ lines as (
             when pick3 % 6 = 1 then 'ERROR upload worker: connection reset by peer'
             when pick3 % 6 = 2 then replace(line, '"timestamp":"', '"timestamp":"about ')
             when pick3 % 6 = 3 then replace(line, '"event_type":"', '"event_type":"odd_')
-            when pick3 % 6 = 4 then replace(line, '"tenant_id":"', '"tenant_id":"ghost-')
+            when pick3 % 6 = 4 then replace(line, '"tenant_id":"', '"tenant_id":"Ghost of ')
             else replace(line, '"event_name":', '"event_nmae":') end as spoilt
     from sent
 )
@@ -191,12 +189,11 @@ class EventFile:
         )
         return self._copy(rows, path, "")
 
-    def land(self, landing_dir: Path) -> Landing:
+    def land(self, landing_dir: Path) -> Path:
         """Write the lines as a file of its loading day; it may mix tenants, because no folder claims one."""
         folder = landing_dir / self.day.isoformat()
         folder.mkdir(parents=True)
-        self.write_lines(folder / "events.ndjson")
-        return pending_files(landing_dir, self.day)
+        return self.write_lines(folder / "events.ndjson")
 
     def _copy(self, query: str, path: Path, options: str) -> Path:
         with duckdb.connect(config={"memory_limit": "2GB", "temp_directory": str(path.parent)}) as connection:

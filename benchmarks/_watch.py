@@ -17,6 +17,8 @@ from analytics_dagster.warehouse import WarehouseUrl
 
 PROC = Path("/proc")
 INTERVAL = 0.02
+SHOWN = 0.01
+OURS, POSTGRESQL = "the loader", "PostgreSQL"
 TICKS = os.sysconf("SC_CLK_TCK")
 TITLE = re.compile(r"postgres: (?P<user>\S+) (?P<database>\S+) \S+ (?P<command>.+)")
 STATES = {"R": "", "D": " (disk)"}
@@ -45,7 +47,7 @@ class Watch:
                     commands[f"{command}{STATES.get(state, ' (waits)')}"] += now - before
                 before = now
 
-        own, started = time.process_time(), time.perf_counter()
+        own, started = _own_cpu_seconds(), time.perf_counter()
         watcher = threading.Thread(target=sample, daemon=True)
         watcher.start()
         try:
@@ -55,18 +57,21 @@ class Watch:
             watcher.join()
             self._wall[name] += time.perf_counter() - started
             cpu = self._cpu.setdefault(name, Counter())
-            cpu["this process"] += time.process_time() - own
-            cpu["PostgreSQL"] += sum(backends.values())
+            cpu[OURS] += _own_cpu_seconds() - own
+            cpu[POSTGRESQL] += sum(backends.values())
+
+    def shares(self, name: str) -> dict[str, float]:
+        """Of the time that passed: how much of a core was busy, and what PostgreSQL was at."""
+        spent = self._cpu[name] + self._commands[name]
+        return {what: seconds / self._wall[name] for what, seconds in spent.most_common()}
 
     def lines(self, name: str) -> list[str]:
-        wall = self._wall[name]
-        cores = ", ".join(f"{who} {seconds / wall:.0%} of a core" for who, seconds in self._cpu[name].items())
+        shares = self.shares(name)
+        cores = ", ".join(f"{who} {shares.get(who, 0):.0%} of a core" for who in (OURS, POSTGRESQL))
         commands = ", ".join(
-            f"{command} {seconds / wall:.0%}"
-            for command, seconds in self._commands[name].most_common()
-            if seconds >= 0.01 * wall
+            f"{what} {share:.0%}" for what, share in shares.items() if what in self._commands[name] and share >= SHOWN
         )
-        return [cores, f"PostgreSQL's time: {commands}"] if commands else []
+        return [cores, f"PostgreSQL: {commands}"] if commands else []
 
 
 def _backends(database: str) -> Iterator[tuple[int, str, str]]:
@@ -78,6 +83,12 @@ def _backends(database: str) -> Iterator[tuple[int, str, str]]:
                 yield int(folder.name), found["command"], state
         except OSError:
             continue  # it has ended
+
+
+def _own_cpu_seconds() -> float:
+    """With the children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _cpu_seconds(process: int) -> float:
