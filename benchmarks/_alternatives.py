@@ -119,7 +119,7 @@ class Dlt:
         complete = self._environment / "complete"
         if complete.exists():
             return None
-        print(f"installing dlt {DLT_VERSION} into {self._environment}, for this benchmark only", flush=True)
+        print(f"installing dlt {DLT_VERSION} into {self._environment}, for this benchmark only")
         pip = [self._python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"]
         for command in (
             [sys.executable, "-m", "venv", "--clear", self._environment],

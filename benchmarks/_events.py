@@ -99,7 +99,7 @@ event as (
             else (['mobile_app', 'mobile_app', 'web_app', 'desktop_app'])[1 + pick2 % 4] end as source,
         case when event_type = 'transaction' or pick3 % 6 > 0 then somebody end as user_id,
         case when event_type <> 'transaction' and pick3 % 6 < 3 then 'a-' || digest[5:24] end as anonymous_id,
-        event_type <> 'transaction' and pick2 % 100 = 0 as is_test,
+        source <> 'backend' and pick2 % 100 = 0 as is_test,
         '{' || <properties> || <device> || '}' as properties
     from what
 ),

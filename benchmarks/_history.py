@@ -28,7 +28,7 @@ def cost_of_history(
     with databases.fresh() as full:
         started = perf_counter()
         make_history(full, folder, history)
-        print(f"\n{events:,} events onto {history:,}, which were made in {perf_counter() - started:.0f} s", flush=True)
+        print(f"\n{events:,} events onto {history:,}, which were made in {perf_counter() - started:.0f} s")
         for turn in range(repeat):
             first = max(history, EVENTS_A_DAY) + turn * max(events, EVENTS_A_DAY)
             file = EventFile(events, first=first, history=history)

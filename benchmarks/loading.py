@@ -63,7 +63,7 @@ def memory(databases: Databases, folder: Path, sizes: list[int]) -> tuple[dict[s
             peaks[events] = float(subprocess.check_output(words, text=True)) / 1e6
             prove_books(url, file)
         landed.unlink()
-        print(f"peak memory of loading {events:>12,} events: {peaks[events]:6.0f} MB", flush=True)
+        print(f"peak memory of loading {events:>12,} events: {peaks[events]:6.0f} MB")
     largest = max(sizes)
     asked = [Asked(f"peak memory at {largest:,} events", peaks[largest], at_most=ASKED_MEMORY_MB, unit=" MB")]
     if len(sizes) > 1:
@@ -89,6 +89,7 @@ def sections(given: argparse.Namespace) -> dict[str, Section]:
 
 def main() -> None:
     given = arguments()
+    sys.stdout.reconfigure(line_buffering=True)  # also into a file: it takes minutes
     figures: dict[str, Any] = {"machine": f"{os.cpu_count()} cores, {platform.platform()}", "events": given.events}
     asked: list[Asked] = []
     with embedded() as server, Databases(server) as databases:
