@@ -31,7 +31,7 @@ DLT_VERSION = "1.31.0"
 
 
 def bare_copy(url: WarehouseUrl, clean_csv: Path) -> float:
-    """COPY of the clean CSV, and nothing else: the limit."""
+    """The limit: COPY of the clean CSV and nothing else, sent by a client as psql's \\copy does."""
     started = time.perf_counter()
     with connect(url) as connection:
         copy_csv(connection, "bare.events", clean_csv)
@@ -120,9 +120,9 @@ class Dlt:
         if complete.exists():
             return None
         print(f"installing dlt {DLT_VERSION} into {self._environment}, for this benchmark only")
-        pip = [self._python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"]
+        pip = [str(self._python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"]
         for command in (
-            [sys.executable, "-m", "venv", "--clear", self._environment],
+            [sys.executable, "-m", "venv", "--clear", str(self._environment)],
             [*pip, f"dlt[postgres]=={DLT_VERSION}"],
         ):
             done = subprocess.run(command, capture_output=True, text=True, check=False)

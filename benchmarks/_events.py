@@ -240,9 +240,8 @@ def _by_kind(place: int) -> str:
     """The SQL of a part of an event that depends on the tenant's kind: name, type or properties."""
     kinds = ""
     for kind, names in NAMES.items():
-        kinds += (
-            f" when kind = '{kind}' then {_by_share('pick1 % 100', [(row[0], _filled(row[place])) for row in names])}"
-        )
+        parts = [(row[0], _filled(str(row[place]))) for row in names]
+        kinds += f" when kind = '{kind}' then {_by_share('pick1 % 100', parts)}"
     return f"case{kinds} end"
 
 

@@ -7,20 +7,19 @@ waits for the disk. Nothing of the loader is touched. Without /proc nothing is s
 import os
 import re
 import threading
-import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 
-from analytics_dagster.warehouse import WarehouseUrl
+from analytics_dagster.warehouse import WarehouseUrl, connect
 
 PROC = Path("/proc")
-INTERVAL = 0.02
+INTERVAL = 0.05  # a look takes a fifth of a millisecond
 SHOWN = 0.01
 OURS, POSTGRESQL = "the loader", "PostgreSQL"
-TICKS = os.sysconf("SC_CLK_TCK")
-TITLE = re.compile(r"postgres: (?P<user>\S+) (?P<database>\S+) \S+ (?P<command>.+)")
+TITLE = re.compile(r"postgres: \S+ (?P<database>\S+) \S+ (?P<command>.+)")
 STATES = {"R": "", "D": " (disk)"}
 
 
@@ -28,72 +27,82 @@ class Watch:
     """Sums up over the repeated runs of a way."""
 
     def __init__(self) -> None:
-        self._wall: Counter[str] = Counter()
-        self._cpu: dict[str, Counter[str]] = {}
-        self._commands: dict[str, Counter[str]] = {}
+        self._wall: defaultdict[str, float] = defaultdict(float)
+        self._cpu: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+        self._commands: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
 
     @contextmanager
     def of(self, name: str, url: WarehouseUrl) -> Iterator[None]:
-        commands = self._commands.setdefault(name, Counter())
-        backends: dict[int, float] = {}
+        """What happens in this block, in this process and in the server's processes for this database."""
+        commands, backends = self._commands[name], dict[int, float]()
+        server = _server(url)
         stop = threading.Event()
 
-        def sample() -> None:
-            before = time.perf_counter()
+        def look() -> None:
+            before = perf_counter()
             while not stop.wait(INTERVAL):
-                now = time.perf_counter()
-                for backend, command, state in _backends(url.database):
-                    backends[backend] = _cpu_seconds(backend)
+                now = perf_counter()
+                for backend, command, state, cpu in _backends(server, url.database):
+                    backends[backend] = cpu
                     commands[f"{command}{STATES.get(state, ' (waits)')}"] += now - before
                 before = now
 
-        own, started = _own_cpu_seconds(), time.perf_counter()
-        watcher = threading.Thread(target=sample, daemon=True)
+        own, started = _own_cpu_seconds(), perf_counter()
+        watcher = threading.Thread(target=look, daemon=True)
         watcher.start()
         try:
             yield
         finally:
             stop.set()
             watcher.join()
-            self._wall[name] += time.perf_counter() - started
-            cpu = self._cpu.setdefault(name, Counter())
-            cpu[OURS] += _own_cpu_seconds() - own
-            cpu[POSTGRESQL] += sum(backends.values())
+            self._wall[name] += perf_counter() - started
+            self._cpu[name][OURS] += _own_cpu_seconds() - own
+            self._cpu[name][POSTGRESQL] += sum(backends.values())
 
     def shares(self, name: str) -> dict[str, float]:
         """Of the time that passed: how much of a core was busy, and what PostgreSQL was at."""
-        spent = self._cpu[name] + self._commands[name]
-        return {what: seconds / self._wall[name] for what, seconds in spent.most_common()}
+        spent = {**self._cpu[name], **self._commands[name]}
+        return {what: seconds / self._wall[name] for what, seconds in spent.items()}
 
     def lines(self, name: str) -> list[str]:
         shares = self.shares(name)
-        cores = ", ".join(f"{who} {shares.get(who, 0):.0%} of a core" for who in (OURS, POSTGRESQL))
-        commands = ", ".join(
-            f"{what} {share:.0%}" for what, share in shares.items() if what in self._commands[name] and share >= SHOWN
-        )
+        cores = ", ".join(f"{who} {shares.pop(who):.0%} of a core" for who in (OURS, POSTGRESQL))
+        largest = sorted(((share, what) for what, share in shares.items() if share >= SHOWN), reverse=True)
+        commands = ", ".join(f"{what} {share:.0%}" for share, what in largest)
         return [cores, f"PostgreSQL: {commands}"] if commands else []
 
 
-def _backends(database: str) -> Iterator[tuple[int, str, str]]:
-    for folder in PROC.glob("[0-9]*"):
-        try:
-            title = (folder / "cmdline").read_bytes().rstrip(b"\0 ").decode(errors="replace")
-            if (found := TITLE.fullmatch(title)) and found["database"] == database:
-                state = (folder / "stat").read_text().rsplit(") ", 1)[1][0]
-                yield int(folder.name), found["command"], state
-        except OSError:
-            continue  # it has ended
+def _server(url: WarehouseUrl) -> int:
+    """The process whose children are the backends."""
+    with connect(url) as connection:
+        stat = _read(PROC / str(connection.info.backend_pid) / "stat")
+    return int(_fields(stat)[1]) if stat else 0
+
+
+def _backends(server: int, database: str) -> Iterator[tuple[int, str, str, float]]:
+    """Process, command, state and CPU seconds."""
+    for child in _read(PROC / f"{server}/task/{server}/children").split():
+        title = TITLE.fullmatch(_read(PROC / child / "cmdline").rstrip("\0 "))
+        stat = _read(PROC / child / "stat")
+        if title and title["database"] == database and stat:
+            fields = _fields(stat)
+            ticks = int(fields[11]) + int(fields[12])
+            yield int(child), title["command"], fields[0], ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:  # it has ended, or there is no /proc
+        return ""
+
+
+def _fields(stat: str) -> list[str]:
+    """What follows the name, which may hold anything: state, parent, ..."""
+    return stat.rsplit(") ", 1)[1].split()
 
 
 def _own_cpu_seconds() -> float:
     """With the children that have ended."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
-
-
-def _cpu_seconds(process: int) -> float:
-    try:
-        fields = (PROC / str(process) / "stat").read_text().rsplit(") ", 1)[1].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICKS

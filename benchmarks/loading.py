@@ -59,7 +59,7 @@ def memory(databases: Databases, folder: Path, sizes: list[int]) -> tuple[dict[s
         landed = file.land(landing)
         with databases.fresh() as url:
             child = Path(__file__).with_name("_load_once.py")
-            words = [sys.executable, child, landing, file.day.isoformat(), url.text(with_password=True)]
+            words = [sys.executable, str(child), str(landing), file.day.isoformat(), url.text(with_password=True)]
             peaks[events] = float(subprocess.check_output(words, text=True)) / 1e6
             prove_books(url, file)
         landed.unlink()
