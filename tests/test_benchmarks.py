@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from _alternatives import copy_csv
+from _alternatives import Dlt, copy_csv
 from _asked import Asked
 from _comparison import prove_books
 from _databases import Databases
@@ -104,6 +104,17 @@ def test_everything_but_dlt_runs_and_tells_its_figures(tmp_path: Path) -> None:
     assert told["history"]["ratio"] > 0
     assert done.stdout.count("asked:") == len(told["asked"]) == 6
     assert [path.name for path in tmp_path.iterdir()] == ["figures.json"], "everything is cleaned up"
+
+
+def test_without_a_network_it_is_said_that_dlt_cannot_be_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    problem = Dlt(tmp_path).install()
+    assert problem is not None
+    assert "cannot be installed: ERROR: No matching distribution found for dlt" in problem
+    assert not list(tmp_path.rglob("complete")), "half an environment would be taken for a whole one"
 
 
 @pytest.mark.parametrize(
