@@ -142,7 +142,7 @@ def _checked(checker: Checker, batches: list[_Batch]) -> Iterator[Checked]:
     for batch in batches:
         for block in _blocks(batch):
             chunk.append((Origin(batch.batch_id, batch.file.claimed_tenant), block))
-            size += len(block.data)
+            size += block.size
             if size >= BLOCK_BYTES:
                 yield checker.check(chunk)
                 chunk, size = [], 0
@@ -151,7 +151,7 @@ def _checked(checker: Checker, batches: list[_Batch]) -> Iterator[Checked]:
 
 
 def _blocks(batch: _Batch) -> Iterator[Block]:
-    reading = FileReading(batch.file.path, batch.sha256)
+    reading = FileReading(batch.file.path, batch.sha256, batch.file.claimed_tenant)
     try:
         yield from reading.blocks()
         batch.flaw = reading.flaw
