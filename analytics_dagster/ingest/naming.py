@@ -51,12 +51,22 @@ class Naming:
 
 
 def naming_of(name: str) -> Naming:
-    stem, compression = without_compression(name.lower())
+    stem, compression = without_compression(name)
     stem, _, ending = stem.rpartition(".")
-    if ending not in CONTAINERS:
+    if ending.lower() not in CONTAINERS:
         raise UnknownNameError(f"name it as what it is, {KNOWN_ENDINGS}")
-    told = stem.rpartition(".")[2]
-    return Naming(told if told in FORMATS and "." in stem else NATIVE.name, CONTAINERS[ending], compression)
+    told = stem.rpartition(".")[2].lower() if "." in stem else ""
+    return Naming(told if told in FORMATS else NATIVE.name, CONTAINERS[ending.lower()], compression)
+
+
+def stem_of(name: str) -> str:
+    """What is left of a name without what it says."""
+    stem, _ = without_compression(name)
+    for known in (CONTAINERS, FORMATS):
+        rest, dot, last = stem.rpartition(".")
+        if dot and last.lower() in known:
+            stem = rest
+    return stem
 
 
 def without_compression(name: str) -> tuple[str, Compression]:
