@@ -52,8 +52,8 @@ class Naming:
 
 def naming_of(name: str) -> Naming:
     stem, compression = without_compression(name)
-    stem, _, ending = stem.rpartition(".")
-    if ending.lower() not in CONTAINERS:
+    stem, dot, ending = stem.rpartition(".")
+    if not dot or ending.lower() not in CONTAINERS:
         raise UnknownNameError(f"name it as what it is, {KNOWN_ENDINGS}")
     told = stem.rpartition(".")[2].lower() if "." in stem else ""
     return Naming(told if told in FORMATS else NATIVE.name, CONTAINERS[ending.lower()], compression)
