@@ -73,7 +73,7 @@ def wrong_commands(text: str) -> Iterator[str]:
         yield from (
             f"analytics-dagster {name} {option}"
             for option in options
-            if option.startswith("-") and option not in commands()[name]
+            if option.startswith("-") and option != "-" and option not in commands()[name]
         )
 
 

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from analytics_dagster.cli import collect, deployment, run, sql, status, ui
+from analytics_dagster.cli import collect, deployment, load, run, sql, status, ui
 from analytics_dagster.cli.console import errors
 from analytics_dagster.errors import AnalyticsError, TransientError
 
@@ -14,10 +14,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, ui, collect, status, sql, deployment):
+for command in (run, ui, load, collect, status, sql, deployment):
     command.register(app)
 
-FAILED, USAGE, TRY_AGAIN, INTERRUPTED = 1, 2, 3, 130
+FAILED, USAGE, TRY_AGAIN, INTERRUPTED = 1, 2, 3, 130  # and 4: see `load`
 
 
 def main() -> None:

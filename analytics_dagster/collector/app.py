@@ -17,8 +17,9 @@ from analytics_dagster.collector.bodies import BodyReader, DisconnectedError, Me
 from analytics_dagster.collector.envelope import Envelope
 from analytics_dagster.collector.group_commit import GroupCommit
 from analytics_dagster.collector.keys import KeyRing, WriteKey
-from analytics_dagster.collector.raw_json import Text, encoded, require_utf8
-from analytics_dagster.collector.refusal import RefusedError, unavailable
+from analytics_dagster.collector.refusal import RefusedError, invalid, unavailable
+from analytics_dagster.formats import UnmappedError
+from analytics_dagster.formats.raw_json import Text, encoded, require_utf8
 
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
@@ -84,10 +85,13 @@ class Collector:
         headers = scope["headers"]
         read, line = ROUTES[scope["path"]]
         body = await self._bodies.read(receive, header(headers, b"content-encoding"))
-        require_utf8(body)
         given = _key_of(header(headers, b"authorization"))
         key = self._key(given) if given else None  # a key that is wrong is refused before anything is parsed
-        envelope = read(body)
+        try:
+            require_utf8(body)
+            envelope = read(body)
+        except UnmappedError as unmapped:
+            raise invalid(unmapped.problem, unmapped.where) from None
         key = key or self._key(envelope.write_key)
         now = datetime.now(UTC)
         received = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03}Z"
@@ -119,6 +123,8 @@ class Collector:
     def _line(self, line: Line, item: Text, tenant_id: str, received: str, envelope: Envelope, index: int) -> bytes:
         try:
             made = line(item, tenant_id, received)
+        except UnmappedError as unmapped:
+            raise invalid(unmapped.problem, unmapped.where).below(envelope.place_of(index)) from None
         except RefusedError as refusal:
             raise refusal.below(envelope.place_of(index)) from None
         if len(made) > self._max_event_bytes:

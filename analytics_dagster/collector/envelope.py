@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analytics_dagster.collector.raw_json import Text
+from analytics_dagster.formats.raw_json import Text
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from uuid import uuid4
 from msgspec import Raw
 
 from analytics_dagster.collector.envelope import Envelope
-from analytics_dagster.collector.raw_json import (
+from analytics_dagster.collector.refusal import RefusedError, invalid
+from analytics_dagster.formats.raw_json import (
     Text,
     encoded,
     fields_of,
@@ -19,7 +20,7 @@ from analytics_dagster.collector.raw_json import (
     raw,
     text_of,
 )
-from analytics_dagster.collector.refusal import RefusedError, invalid
+from analytics_dagster.formats.unmapped import UnmappedError
 
 
 def envelope(body: bytes) -> Envelope:
@@ -27,7 +28,7 @@ def envelope(body: bytes) -> Envelope:
         return Envelope(None, items_of(body), "[{}]")
     try:
         fields = fields_of(body)
-    except RefusedError:
+    except UnmappedError:
         if b"\n" not in body.strip():
             raise
         return _lines(body)

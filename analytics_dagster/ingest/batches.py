@@ -90,7 +90,7 @@ def chunks(batches: list[Batch]) -> Iterator[list[tuple[Origin, Block]]]:
     for batch in batches:
         for block in _blocks(batch):
             chunk.append((Origin(batch.batch_id, batch.file.claimed_tenant), block))
-            size += len(block.data)
+            size += block.size
             if size >= BLOCK_BYTES:
                 yield chunk
                 chunk, size = [], 0
@@ -106,7 +106,7 @@ def note_long_lines(batches: list[Batch], refused: list[RefusedLine]) -> None:
 
 
 def _blocks(batch: Batch) -> Iterator[Block]:
-    reading = FileReading(batch.file.path, batch.sha256)
+    reading = FileReading(batch.file.path, batch.sha256, batch.file.claimed_tenant)
     try:
         yield from reading.blocks()
     except ChangedWhileReadError:

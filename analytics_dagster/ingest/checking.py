@@ -6,9 +6,9 @@ with reasons.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from analytics_dagster.ingest.reading import Block
+from analytics_dagster.ingest.blocks import Block
 from analytics_dagster.ingest.surely_good import SURELY_GOOD
 from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, judge
 from analytics_dagster.schemas import AnalyticsEvent
@@ -94,18 +94,18 @@ class Checker:
         self._duckdb.close()
 
     def check(self, chunk: Iterable[tuple[Origin, Block]]) -> Checked:
-        lines = Lines(list(chunk))
+        blocks = list(chunk)
+        lines = Lines(blocks)
         rows = self._surely_good(lines)
         vouched = np.zeros(len(lines), dtype=bool)
         vouched[rows["position"].to_numpy()] = True
         late_rows: list[dict[str, Any]] = []
-        refused: list[RefusedLine] = []
+        refused = [line for origin, block in blocks for line in self._refused_before(origin, block)]
         for position in np.flatnonzero(~(vouched | lines.blank)).tolist():
             origin, line = lines.origin(position), lines.line(position)
             outcome = judge(line, origin.claimed_tenant, self._registered)
             if isinstance(outcome, Refusal):
-                number = int(lines.numbers[position])
-                refused.append(RefusedLine(origin.batch_id, number, line, outcome))
+                refused.append(lines.refused(position, outcome))
             else:
                 late_rows.append(_row(position, outcome))
         if late_rows:
@@ -116,7 +116,16 @@ class Checker:
             .append_column("batch_id", pa.array(lines.batch_ids[positions]))
             .append_column("line_number", pa.array(lines.numbers[positions]))
         )
+        refused.sort(key=lambda line: (line.batch_id, line.line_number))
         return Checked(accepted, refused, positions, lines)
+
+    def _refused_before(self, origin: Origin, block: Block) -> Iterator[RefusedLine]:
+        """The records that no line could be made of."""
+        claimed = origin.claimed_tenant
+        account = claimed if claimed in self._registered else None
+        for record in block.sources.refused if block.sources else ():
+            refusal = Refusal(account, record.reasons)
+            yield RefusedLine(origin.batch_id, record.number, record.original, refusal)
 
     def _surely_good(self, lines: "Lines") -> pa.Table:
         table = lines.for_duckdb()
@@ -135,6 +144,7 @@ class Lines:
 
     def __init__(self, blocks: list[tuple[Origin, Block]]) -> None:
         self._origins = [origin for origin, _ in blocks]
+        self._sources = [block.sources for _, block in blocks]
         self._data = blocks[0][1].data if len(blocks) == 1 else b"".join(block.data for _, block in blocks)
         self._bytes = np.frombuffer(self._data, dtype=np.uint8)
         ends = np.flatnonzero(self._bytes == ord("\n")) + 1
@@ -142,9 +152,12 @@ class Lines:
         counts = [block.data.count(b"\n") for _, block in blocks]
         self._block = np.repeat(np.arange(len(blocks)), counts)
         self.batch_ids = np.array([origin.batch_id for origin in self._origins], dtype=np.int64)[self._block]
+        self._first = np.cumsum([0, *counts])  # the position of each block's first line
         self.numbers = np.concatenate(
             [
                 np.arange(block.first_line, block.first_line + count, dtype=np.int64)
+                if block.sources is None
+                else np.array(block.sources.numbers, dtype=np.int64)
                 for (_, block), count in zip(blocks, counts, strict=True)
             ]
         )
@@ -159,6 +172,16 @@ class Lines:
 
     def origin(self, position: int) -> Origin:
         return self._origins[int(self._block[position])]
+
+    def refused(self, position: int, refusal: Refusal) -> RefusedLine:
+        """With what the producer sent, in the producer's words."""
+        block = int(self._block[position])
+        original, sources = self.line(position), self._sources[block]
+        if sources is not None:
+            original = sources.originals[position - int(self._first[block])]
+            reasons = (replace(reason, field=sources.told_as(reason.field)) for reason in refusal.reasons)
+            refusal = replace(refusal, reasons=tuple(reasons))
+        return RefusedLine(int(self.batch_ids[position]), int(self.numbers[position]), original, refusal)
 
     def for_duckdb(self) -> pa.Table:
         """What DuckDB may see: text, not too long, without NUL; nothing is copied unless a line has to go."""

@@ -1,6 +1,6 @@
 """The landing folder: which files wait there, for which loading day, claimed by which tenant.
 
-Names only: no file is opened here. `<landing>/<YYYY-MM-DD>/[<tenant_id>/]<file>.ndjson[.gz]`
+Names only: no file is opened here. `<landing>/<YYYY-MM-DD>/[<tenant_id>/]<file>`, named as `naming` reads it.
 """
 
 import os
@@ -11,9 +11,9 @@ from datetime import date
 from pathlib import Path
 
 from analytics_dagster.errors import AnalyticsError
+from analytics_dagster.ingest.naming import UnknownNameError, naming_of
 from analytics_dagster.ingest.report import FileProblem
 
-FORMATS = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 UNFINISHED = (".tmp", ".part")
 
 
@@ -97,16 +97,24 @@ def _walk(folder: Path, root: Path) -> Iterator[Path | FileProblem]:
         return
     for entry in entries:
         path = Path(entry.path)
-        looks_like_a_file = entry.name.lower().endswith(FORMATS)
+        misnamed = _misnamed(entry.name)
         if _is_folder(entry):
-            if looks_like_a_file:
+            if misnamed is None:
                 yield _problem(path, root, "not_a_file", "is a folder with the name of a file: rename it")
             else:
                 yield from _walk(path, root)
-        elif not looks_like_a_file:
-            yield _problem(path, root, "unknown_format", f"is not loaded: name it as what it is, {', '.join(FORMATS)}")
+        elif misnamed is not None:
+            yield _problem(path, root, "unknown_format", f"is not loaded: {misnamed}")
         else:
             yield _regular_file(path, root)
+
+
+def _misnamed(name: str) -> str | None:
+    try:
+        naming_of(name)
+    except UnknownNameError as error:
+        return error.problem
+    return None
 
 
 def _regular_file(path: Path, root: Path) -> Path | FileProblem:

@@ -87,6 +87,5 @@ def _is_conflict(connection: psycopg.Connection, chunk: Prepared, repeats: Place
 
 def _refused(chunk: Prepared, place: int) -> RefusedLine:
     row = chunk.checked.accepted.slice(place, 1).to_pylist()[0]
-    original = chunk.checked.lines.line(int(chunk.checked.positions[place]))
     refusal = Refusal(row["tenant_id"], (conflicting(row["event_id"]),))
-    return RefusedLine(row["batch_id"], row["line_number"], original, refusal)
+    return chunk.checked.lines.refused(int(chunk.checked.positions[place]), refusal)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics_dagster.ingest import reading
+from analytics_dagster.ingest import blocks as limits
+from analytics_dagster.ingest.containers import inflating
 from analytics_dagster.ingest.reading import Block, ChangedWhileReadError, FileReading, content_sha256
 
 
@@ -26,9 +27,9 @@ def test_blocks_hold_every_line_once(content: bytes, gz: bool, tmp_path_factory:
     path = tmp_path_factory.mktemp("read") / ("f.ndjson.gz" if gz else "f.ndjson")
     path.write_bytes(gzip.compress(content, mtime=0) if gz else content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "BLOCK_BYTES", 20)
-        patch.setattr(reading, "PIECE_BYTES", 7)
-        patch.setattr(reading, "LONGEST_LINE_KEPT", 100)
+        patch.setattr(limits, "BLOCK_BYTES", 20)
+        patch.setattr(inflating, "PIECE_BYTES", 7)
+        patch.setattr(limits, "LONGEST_KEPT", 100)
         blocks, file = read(path)
     content = content.removeprefix(b"\xef\xbb\xbf")
     expected = [line[:100] for line in content.split(b"\n")]
@@ -50,7 +51,7 @@ def test_a_line_without_end_takes_bounded_memory(tmp_path: Path) -> None:
     blocks, _ = read(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert [(len(block.data), block.first_line) for block in blocks] == [(reading.LONGEST_LINE_KEPT + 1, 1), (5, 2)]
+    assert [(len(block.data), block.first_line) for block in blocks] == [(limits.LONGEST_KEPT + 1, 1), (5, 2)]
     assert peak < 80_000_000
 
 
