@@ -53,7 +53,7 @@ def test_lines_of_nobody_are_shown_too(tenant):
     data = overview(tenant)
     assert data.received == [
         Received("(unknown)", "(no registered tenant)", "", 4, 0, 0, 4, 0, None),
-        Received("acme", HOSTILE, "shop", 15, 12, 2, 1, 1, None),
+        Received("acme", HOSTILE, "shop", 15, 12, 2, 1, 1, None, "active"),
     ]
     assert data.held == [Held("acme", DAY, ["one", "two [red]"])]
     assert "acme, load of 2026-02-28: one; two [red]" in shown(data)

@@ -6,10 +6,11 @@ with reasons.
 """
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from types import TracebackType
+from dataclasses import dataclass, field
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import duckdb
@@ -17,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from analytics_dagster.ingest.reading import Block
+from analytics_dagster.ingest.sizes import oversized
 from analytics_dagster.ingest.surely_good import SURELY_GOOD
 from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, judge
 from analytics_dagster.schemas import AnalyticsEvent
@@ -60,17 +62,29 @@ class RefusedLine:
 
 @dataclass(frozen=True)
 class Checked:
-    """Accepted rows in the order of their lines (with batch_id and line_number), and the refused lines."""
+    """Accepted rows in the order of their lines (with batch_id and line_number), and the refused lines.
+
+    `oversized` counts the accepted lines that are longer than their tenant's limit, by (batch_id, tenant_id).
+    """
 
     accepted: pa.Table
     refused: list[RefusedLine]
+    oversized: Counter[tuple[int, str]] = field(default_factory=Counter)
 
 
 class Checker:
     """Holds one DuckDB; not for two threads at once."""
 
-    def __init__(self, registered: AbstractSet[str]) -> None:
+    def __init__(
+        self,
+        registered: AbstractSet[str],
+        *,
+        offboarded: AbstractSet[str] = frozenset(),
+        event_bytes: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._registered = registered
+        self._offboarded = offboarded
+        self._event_bytes = event_bytes
         self._registered_as_json = [json.dumps(tenant) for tenant in sorted(registered)]
         self._duckdb = duckdb.connect(
             ":memory:",
@@ -100,7 +114,7 @@ class Checker:
         refused: list[RefusedLine] = []
         for position in np.flatnonzero(~(vouched | lines.blank)).tolist():
             origin, line = lines.origin(position), lines.line(position)
-            outcome = judge(line, origin.claimed_tenant, self._registered)
+            outcome = judge(line, origin.claimed_tenant, self._registered, self._offboarded)
             if isinstance(outcome, Refusal):
                 number = int(lines.numbers[position])
                 refused.append(RefusedLine(origin.batch_id, number, line, outcome))
@@ -114,7 +128,7 @@ class Checker:
             .append_column("batch_id", pa.array(lines.batch_ids[positions]))
             .append_column("line_number", pa.array(lines.numbers[positions]))
         )
-        return Checked(accepted, refused)
+        return Checked(accepted, refused, oversized(accepted, lines.lengths[positions], self._event_bytes))
 
     def _surely_good(self, lines: "_Lines") -> pa.Table:
         table = lines.for_duckdb()
@@ -146,6 +160,7 @@ class _Lines:
                 for (_, block), count in zip(blocks, counts, strict=True)
             ]
         )
+        self.lengths = np.diff(self._offsets) - 1
         self.blank = self._find_blank()
 
     def __len__(self) -> int:
@@ -181,7 +196,7 @@ class _Lines:
         return blank
 
     def _too_long(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-        return np.diff(self._offsets) - 1 > LONGEST_LINE
+        return self.lengths > LONGEST_LINE
 
     def _with_nul(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
         found = np.zeros(len(self), dtype=bool)

@@ -25,7 +25,10 @@ from analytics_dagster.ingest.reading import (
     content_sha256,
 )
 from analytics_dagster.ingest.report import UNKNOWN_TENANT, FileProblem, LoadReport, Tally
+from analytics_dagster.ingest.sizes import write_oversized
 from analytics_dagster.ingest.verdict import LONGEST_LINE
+from analytics_dagster.tenancy import Status, tenants_by_status
+from analytics_dagster.tenancy.limits import tenant_limits
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
 LOCK = "analytics-dagster load"
@@ -69,16 +72,23 @@ def _load(connection: psycopg.Connection, landing_dir: Path, day: date) -> LoadR
     for batch_id, batch in enumerate(batches, start=first):
         batch.batch_id = batch_id
     registered = writing.registered_tenants(connection)
+    offboarded = frozenset(tenants_by_status(connection, Status.OFFBOARDED))
+    event_bytes = {tenant: limits.event_bytes for tenant, limits in tenant_limits(connection).items()}
     writing.write_batches(
         connection, day, [(batch.batch_id, batch.file.name, batch.sha256, batch.bytes) for batch in batches]
     )
     accepted: Counter[tuple[int, str]] = Counter()
     quarantined: Counter[tuple[int, str]] = Counter()
-    with Checker(registered) as checker, one_ahead(_checked(checker, batches)) as chunks:
+    oversized: Counter[tuple[int, str]] = Counter()
+    with (
+        Checker(registered, offboarded=offboarded, event_bytes=event_bytes) as checker,
+        one_ahead(_checked(checker, batches)) as chunks,
+    ):
         for checked in chunks:
             writing.write_events(connection, day, checked.accepted)
             writing.write_quarantine(connection, day, checked.refused)
             accepted += writing.rows_by_tenant(checked.accepted)
+            oversized += checked.oversized
             quarantined += Counter(
                 (line.batch_id, line.refusal.tenant_id or UNKNOWN_TENANT) for line in checked.refused
             )
@@ -97,13 +107,16 @@ def _load(connection: psycopg.Connection, landing_dir: Path, day: date) -> LoadR
         if not batches[key[0] - first].deferred
     }
     writing.write_accounts(connection, day, books)
+    write_oversized(connection, oversized)
     missing = {batch.sha256 for batch in batches if batch.deferred}
     settled = [batch for batch in [*kept, *seen] if batch.sha256 not in missing]
     writing.write_sightings(connection, day, [(batch.file.name, batch.sha256) for batch in settled])
     for batch in kept:
         if batch.flaw:
             claimed = batch.file.claimed_tenant
-            writing.write_flaw(connection, day, batch.batch_id, claimed if claimed in registered else None, batch.flaw)
+            writing.write_flaw(
+                connection, day, batch.batch_id, claimed if claimed in registered | offboarded else None, batch.flaw
+            )
     problems += [problem for batch in batches for problem in _problems_of(batch)]
     return LoadReport(
         day=day,

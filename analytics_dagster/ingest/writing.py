@@ -16,6 +16,7 @@ from analytics_dagster.ingest.checking import RefusedLine
 from analytics_dagster.ingest.reading import Flaw
 from analytics_dagster.ingest.report import Tally
 from analytics_dagster.ingest.verdict import LINE, Reason
+from analytics_dagster.tenancy import Status, tenants_by_status
 
 EVENT_COLUMNS = (
     "tenant_id, event_id, event_type, event_name, source, occurred_at, user_id, anonymous_id, is_test,"
@@ -85,7 +86,8 @@ def write_sightings(connection: psycopg.Connection, day: date, sightings: Sequen
 
 
 def registered_tenants(connection: psycopg.Connection) -> frozenset[str]:
-    return frozenset(tenant_id for (tenant_id,) in connection.execute("select tenant_id from tenancy.tenants"))
+    """Whose events are taken in: a suspended tenant's, too."""
+    return frozenset(tenants_by_status(connection, Status.ACTIVE, Status.SUSPENDED))
 
 
 def reserve_batches(connection: psycopg.Connection) -> int:

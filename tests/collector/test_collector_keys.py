@@ -29,7 +29,7 @@ def test_a_key_is_kept_as_a_hash(tenants):
 def test_a_key_of_nobody(tenants):
     with pytest.raises(AnalyticsError, match="registered are acme, zeta"):
         create_key(tenants, "nobody")
-    tenants.execute("delete from tenancy.tenants")
+    tenants.execute("truncate tenancy.tenants cascade")
     with pytest.raises(AnalyticsError, match="register one first"):
         create_key(tenants, "nobody")
 
