@@ -24,7 +24,9 @@ def is_due(connection: psycopg.Connection, fingerprint: str) -> bool:
 
 
 def record(connection: psycopg.Connection, fingerprint: str) -> None:
-    connection.execute("insert into pipeline.deployments (fingerprint) values (%s)", [fingerprint])
+    connection.execute(
+        "insert into pipeline.deployments (fingerprint, deployed_at) values (%s, clock_timestamp())", [fingerprint]
+    )
 
 
 def require(connection: psycopg.Connection) -> None:

@@ -44,14 +44,9 @@ class WriteKey:
 def create_key(connection: psycopg.Connection, tenant_id: str) -> str:
     """A new key of a registered tenant: the only moment at which it can be seen."""
     key = PREFIX + secrets.token_urlsafe(24)
-    # the row is kept meanwhile: an offboarding revokes all keys, and none must come after it
-    row = connection.execute(
-        "select status from tenancy.tenants where tenant_id = %s for share", [tenant_id]
-    ).fetchone()
-    if row == ("offboarded",):
-        raise AnalyticsError(f"tenant {tenant_id} was offboarded", remedy="let it return under another id")
     try:
         with connection.transaction():
+            _require_not_offboarded(connection, tenant_id)
             connection.execute(
                 "insert into tenancy.write_keys (tenant_id, key_sha256, hint) values (%s, %s, %s)",
                 [tenant_id, _digest(key).hex(), key[:HINT_LENGTH]],
@@ -65,6 +60,15 @@ def create_key(connection: psycopg.Connection, tenant_id: str) -> str:
             else "register one first: analytics-dagster tenant add",
         ) from None
     return key
+
+
+def _require_not_offboarded(connection: psycopg.Connection, tenant_id: str) -> None:
+    """The row is kept until the end of the transaction: an offboarding revokes all keys, and none may come after it."""
+    row = connection.execute(
+        "select status from tenancy.tenants where tenant_id = %s for share", [tenant_id]
+    ).fetchone()
+    if row == (Status.OFFBOARDED,):
+        raise AnalyticsError(f"tenant {tenant_id} was offboarded", remedy="let it return under another id")
 
 
 def list_keys(connection: psycopg.Connection) -> list[KeyInfo]:
