@@ -72,7 +72,7 @@ def configured(fields: Mapping[str, object], *, where: str) -> TenantConfigurati
 
 
 def from_words(words: Mapping[str, str]) -> dict[str, object]:
-    """Fields as a person types them: numbers in digits, lists with commas, nothing for the field's default."""
+    """Fields as a person types them: numbers in digits, lists with commas, nothing for none."""
     kinds = TenantConfiguration.model_json_schema()["properties"]
     return {field: _value(text, kinds.get(field, {})) for field, text in words.items()}
 

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from unittest.mock import patch
 
@@ -16,6 +17,7 @@ from analytics_dagster.cli import app, main
 from analytics_dagster.cli.console import plain
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.settings import settings
+from analytics_dagster.tenancy.limits import mark_breaches
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
 ACME = ["--name", "Acme", "--kind", "music", "--tier", "free", "--region", "eu", "--time-zone", "Europe/Berlin"]
@@ -141,6 +143,22 @@ def test_a_hostile_name_is_shown_harmless(tenant, name):
 def test_what_is_plain_stays():
     assert plain("a\u00a0b\n\tü→متجر") == "a\u00a0b\n\tü→متجر"
     assert plain("\x1b[2J\x9b\u202e") == "\\x1b[2J\\x9b\\u202e"
+
+
+def test_what_a_tenant_sent_and_is_served(tenant):
+    tenant("add", "acme", *ACME)
+    with connect(tenant.url) as connection:
+        connection.execute(
+            "insert into raw.batches (load_day, path, content_sha256, bytes) values (now(), 'a', 'a', 1)"
+        )
+        connection.execute("insert into raw.accounts values (1, 'acme', '2026-01-31', 200000, 199999, 0, 1)")
+        connection.execute("insert into tenancy.publications values ('acme', '2026-01-31', '{\"kpi_daily\": 1234}', 0)")
+        mark_breaches(connection, [date(2026, 1, 31)])
+    shown = tenant("show", "acme").stdout
+    assert re.search(r"2026-01-31 +│ +200,000 │ +199,999 │ +0 │ +1 │ +0", shown)
+    assert "beyond its limit: acme, load of 2026-01-31: received 200,000 events, its limit is 100,000 a day" in shown
+    assert "served as of 2026-01-31: 1,234 rows" in shown
+    assert tenant.json("show", "acme")["breaches"][0]["observed"] == 200_000
 
 
 def test_suspending_and_resuming(tenant):
