@@ -24,4 +24,11 @@ def is_due(connection: psycopg.Connection, fingerprint: str) -> bool:
 
 
 def record(connection: psycopg.Connection, fingerprint: str) -> None:
-    connection.execute("insert into pipeline.deployments (fingerprint) values (%s)", [fingerprint])
+    connection.execute(
+        "insert into pipeline.deployments (fingerprint, deployed_at) values (%s, clock_timestamp())", [fingerprint]
+    )
+
+
+def require(connection: psycopg.Connection) -> None:
+    """Make a deployment due, although no file changed: something in the registry changed what past days mean."""
+    record(connection, "")

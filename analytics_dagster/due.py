@@ -32,6 +32,7 @@ order by t.tenant_id
 UNSCORED = """
 select distinct p.tenant_id
 from tenancy.publications as p
+join tenancy.tenants as t on t.tenant_id = p.tenant_id and t.status = 'active'
 cross join (
     select model_name, max(trained_at) as trained_at from ml.training_runs
     where model_version is not null group by model_name
@@ -45,7 +46,7 @@ order by p.tenant_id
 UNREPORTED = """
 select p.tenant_id, complete.month
 from tenancy.publications as p
-join tenancy.tenants as t on t.tenant_id = p.tenant_id
+join tenancy.tenants as t on t.tenant_id = p.tenant_id and t.status = 'active'
 cross join lateral (select series::date as month from generate_series(
     date_trunc('month', least(t.registered_at::date, (
         select min(a.load_day) from raw.accounts as a where a.tenant_id = p.tenant_id

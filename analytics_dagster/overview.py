@@ -9,6 +9,10 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
+from analytics_dagster.tenancy.limits import Breach, breaches
+
+MOST_BREACHES = 100
+
 RECEIVED = """
 select t.tenant_id, t.name, t.kind,
     coalesce(sum(a.received), 0)::bigint as received,
@@ -16,13 +20,14 @@ select t.tenant_id, t.name, t.kind,
     coalesce(sum(a.duplicate), 0)::bigint as duplicate,
     coalesce(sum(a.quarantined), 0)::bigint as quarantined,
     (select count(*) from quality.holds as h where h.tenant_id = t.tenant_id) as held_loads,
-    (select p.as_of from tenancy.publications as p where p.tenant_id = t.tenant_id) as as_of
+    (select p.as_of from tenancy.publications as p where p.tenant_id = t.tenant_id) as as_of,
+    t.status
 from tenancy.tenants as t
 left join raw.accounts as a on a.tenant_id = t.tenant_id
-group by t.tenant_id, t.name, t.kind
+group by t.tenant_id, t.name, t.kind, t.status
 union all
 select tenant_id, '(no registered tenant)', '', sum(received)::bigint, sum(accepted)::bigint,
-    sum(duplicate)::bigint, sum(quarantined)::bigint, 0, null
+    sum(duplicate)::bigint, sum(quarantined)::bigint, 0, null, null
 from raw.accounts
 where tenant_id not in (select tenant_id from tenancy.tenants)
 group by tenant_id
@@ -60,6 +65,7 @@ class Received:
     quarantined: int
     held_loads: int
     as_of: date | None
+    status: str | None = None  # empty: no registered tenant
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,7 @@ class Overview:
     received: Sequence[Received]
     held: Sequence[Held]
     headlines: Sequence[Headline]
+    beyond_limits: Sequence[Breach] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -107,4 +114,5 @@ def overview(connection: psycopg.Connection) -> Overview:
         headlines=connection.cursor(row_factory=class_row(Headline)).execute(HEADLINES).fetchall()
         if marts and marts[0]
         else [],
+        beyond_limits=tuple(breaches(connection)[:MOST_BREACHES]),
     )

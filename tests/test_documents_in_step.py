@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 import typer.main
 
@@ -53,11 +54,13 @@ def wrong_variables(text: str) -> list[str]:
 
 @cache
 def commands() -> dict[str, set[str]]:
-    group = typer.main.get_command(app)
-    return {
-        name: {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
-        for name, command in getattr(group, "commands", {}).items()
-    }
+    return {name: options(command) for name, command in getattr(typer.main.get_command(app), "commands", {}).items()}
+
+
+def options(command: click.Command) -> set[str]:
+    """Those of a command and of the commands below it."""
+    own = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
+    return own.union(*(options(below) for below in getattr(command, "commands", {}).values()))
 
 
 def wrong_commands(text: str) -> Iterator[str]:

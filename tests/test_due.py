@@ -6,6 +6,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from analytics_dagster import due
+from analytics_dagster.tenancy import moving
 
 JAN_30 = date(2026, 1, 30)
 
@@ -114,6 +115,34 @@ def test_scores_follow_publication_and_training(tables):
     assert tables.due().scores == ()
     tables.publish("acme", JAN_30)
     assert tables.due().scores == ("acme",)
+
+
+def test_nothing_is_due_for_a_suspended_tenant_and_all_of_it_when_it_goes_on(tables, connection):
+    january, first = date(2026, 1, 31), date(2026, 1, 1)
+    tables.tenant("acme")
+    tables.tenant("gone")
+    tables.load(first, "a")
+    for tenant_id in ("acme", "gone"):
+        connection.execute("insert into raw.accounts values (1, %s, %s, 1, 1, 0, 0)", [tenant_id, first])
+        tables.publish(tenant_id, january)
+    tables.build(first)
+    tables.train(january)
+    tables.publish("acme", january)
+    tables.publish("gone", january)
+    everything = due.Due((), (), ("acme", "gone"), (("acme", first), ("gone", first)))
+    assert tables.due() == everything
+    moving.suspend(connection, "acme", actor="ada", reason=None)
+    moving.offboard(connection, "gone", actor="ada", reason="left")
+    assert tables.due() == due.Due((), (), (), ())
+    connection.execute(
+        "insert into tenancy.publications values ('acme', %s, '{}', 0), ('gone', %s, '{}', 0)", [january] * 2
+    )
+    assert tables.due() == due.Due((), (), (), ()), "also when a publication was left behind"
+    connection.execute("delete from tenancy.publications")
+    moving.resume(connection, "acme", actor="ada", reason=None)
+    assert tables.due() == due.Due((), ("acme",), (), ())
+    tables.publish("acme", january)
+    assert tables.due() == due.Due((), (), ("acme",), (("acme", first),))
 
 
 @pytest.mark.parametrize(("age", "is_due"), [(None, True), (0, False), (6, False), (7, True)])

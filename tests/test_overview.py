@@ -53,7 +53,7 @@ def test_lines_of_nobody_are_shown_too(tenant):
     data = overview(tenant)
     assert data.received == [
         Received("(unknown)", "(no registered tenant)", "", 4, 0, 0, 4, 0, None),
-        Received("acme", HOSTILE, "shop", 15, 12, 2, 1, 1, None),
+        Received("acme", HOSTILE, "shop", 15, 12, 2, 1, 1, None, "active"),
     ]
     assert data.held == [Held("acme", DAY, ["one", "two [red]"])]
     assert "acme, load of 2026-02-28: one; two [red]" in shown(data)
@@ -85,3 +85,15 @@ def test_many_holds_are_counted(holds, more):
     told = shown(Overview([], [Held("acme", DAY, ["why"])] * holds, []))
     assert told.count("acme, load of") == 10
     assert ("and 3 more" in told) is more
+
+
+def test_who_is_beyond_a_limit_or_suspended_is_shown(tenant):
+    for day in range(1, 13):
+        tenant.execute(
+            "insert into tenancy.limit_breaches values ('acme', %s, 'events_per_day', 5, 7)", [date(2026, 1, day)]
+        )
+    tenant.execute("update tenancy.tenants set status = 'suspended'")
+    text = shown(overview(tenant))
+    assert "acme, load of 2026-01-12: received 7 events, its limit is 5 a day" in text
+    assert "… and 2 more" in text
+    assert "│ suspended" in text

@@ -4,8 +4,8 @@ import sys
 
 import typer
 
-from analytics_dagster.cli import collect, deployment, load, run, sql, status, ui
-from analytics_dagster.cli.console import errors
+from analytics_dagster.cli import collect, deployment, load, run, sql, status, tenant, ui
+from analytics_dagster.cli.console import errors, plain
 from analytics_dagster.errors import AnalyticsError, TransientError
 
 app = typer.Typer(
@@ -14,7 +14,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, ui, load, collect, status, sql, deployment):
+for command in (run, ui, load, collect, tenant, status, sql, deployment):
     command.register(app)
 
 FAILED, USAGE, TRY_AGAIN, INTERRUPTED = 1, 2, 3, 130  # and 4: see `load`
@@ -25,7 +25,7 @@ def main() -> None:
     try:
         app()
     except AnalyticsError as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        errors.print(plain(f"error: {error}"), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(TRY_AGAIN if isinstance(error, TransientError) else FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

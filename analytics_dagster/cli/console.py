@@ -2,6 +2,7 @@
 
 import json
 import sys
+import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -16,10 +17,16 @@ out = Console(width=None if sys.stdout.isatty() else WIDE)
 errors = Console(stderr=True)
 
 
+def plain(text: str) -> str:
+    """Text of other people without what a terminal obeys: escapes, controls, changes of the writing direction."""
+    return "".join(letter if _is_harmless(letter) else ascii(letter)[1:-1] for letter in text)
+
+
 def print_json(value: Any) -> None:
-    out.print(
-        json.dumps(value, indent=2, default=str, ensure_ascii=False), markup=False, highlight=False, soft_wrap=True
-    )
+    text = json.dumps(value, indent=2, default=str, ensure_ascii=False)
+    # json escapes the C0 controls; the others can stand in strings only, so an escape of JSON fits
+    harmless = "".join(letter if _is_harmless(letter) else json.dumps(letter)[1:-1] for letter in text)
+    out.print(harmless, markup=False, highlight=False, soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
@@ -35,6 +42,10 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     return made
 
 
+def _is_harmless(letter: str) -> bool:
+    return letter.isprintable() or letter in "\n\t" or unicodedata.category(letter) == "Zs"
+
+
 def _cell(value: object) -> Text:
     if value is None:
         return Text("–")
@@ -44,4 +55,4 @@ def _cell(value: object) -> Text:
         return Text(f"{value.normalize():,f}")
     if isinstance(value, float):
         return Text(f"{value:,.2f}")
-    return Text(str(value))
+    return Text(plain(str(value)))

@@ -14,6 +14,7 @@ from psycopg import sql as sql_text
 from analytics_dagster.cli.console import out, print_json, table
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.settings import settings
+from analytics_dagster.tenancy import Status, tenants_by_status
 from analytics_dagster.warehouse import WarehouseUrl, connect, keep_across_exec, warehouse_url
 from analytics_dagster.warehouse.embedded.programs import program
 from analytics_dagster.warehouse.roles import ensure_tenant_role
@@ -60,7 +61,7 @@ def sql(
 
 def _role_of(url: WarehouseUrl, tenant_id: str) -> str:
     with connect(url) as connection:
-        known = [name for (name,) in connection.execute("select tenant_id from tenancy.tenants order by 1")]
+        known = sorted(tenants_by_status(connection, *Status))
         if tenant_id not in known:
             raise AnalyticsError(f"no tenant {tenant_id!r}", remedy=f"known: {', '.join(known) or 'none'}")
         return ensure_tenant_role(connection, tenant_id)

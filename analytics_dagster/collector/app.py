@@ -114,7 +114,11 @@ class Collector:
         if key is None:
             raise RefusedError(401, "this write key is not known, or revoked")
         if not key.tenant_active:
-            raise RefusedError(403, "the tenant of this write key does not collect at present")
+            raise RefusedError(
+                403,
+                "the tenant of this write key is suspended, and does not collect at present",
+                remedy="ask the operator of the platform; nothing of this request was kept",
+            )
         wait = key.bucket.wait()
         if wait:
             raise RefusedError(429, "this write key sends too fast", remedy="wait", retry_after=ceil(wait))

@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 
 from analytics_dagster.collector.limits import TokenBucket
 from analytics_dagster.errors import AnalyticsError
+from analytics_dagster.tenancy import Status, tenants_by_status
 
 PREFIX = "adk_"
 HINT_LENGTH = len(PREFIX) + 4
@@ -45,17 +46,29 @@ def create_key(connection: psycopg.Connection, tenant_id: str) -> str:
     key = PREFIX + secrets.token_urlsafe(24)
     try:
         with connection.transaction():
+            _require_not_offboarded(connection, tenant_id)
             connection.execute(
                 "insert into tenancy.write_keys (tenant_id, key_sha256, hint) values (%s, %s, %s)",
                 [tenant_id, _digest(key).hex(), key[:HINT_LENGTH]],
             )
     except psycopg.errors.ForeignKeyViolation:
-        known = [name for (name,) in connection.execute("select tenant_id from tenancy.tenants order by 1")]
+        known = sorted(tenants_by_status(connection, Status.ACTIVE, Status.SUSPENDED))
         raise AnalyticsError(
             f"there is no tenant {tenant_id!r}",
-            remedy=f"registered are {', '.join(known)}" if known else "register one first: analytics-dagster prepare",
+            remedy=f"registered are {', '.join(known)}"
+            if known
+            else "register one first: analytics-dagster tenant add",
         ) from None
     return key
+
+
+def _require_not_offboarded(connection: psycopg.Connection, tenant_id: str) -> None:
+    """The row is kept until the end of the transaction: an offboarding revokes all keys, and none may come after it."""
+    row = connection.execute(
+        "select status from tenancy.tenants where tenant_id = %s for share", [tenant_id]
+    ).fetchone()
+    if row == (Status.OFFBOARDED,):
+        raise AnalyticsError(f"tenant {tenant_id} was offboarded", remedy="let it return under another id")
 
 
 def list_keys(connection: psycopg.Connection) -> list[KeyInfo]:

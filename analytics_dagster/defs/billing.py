@@ -7,6 +7,7 @@ from analytics_dagster.defs.labels import OWNERS
 from analytics_dagster.defs.partitions import tenant_month_of, tenant_months
 from analytics_dagster.defs.publication import tenant_marts
 from analytics_dagster.defs.resources import Warehouse
+from analytics_dagster.defs.tenant_partitions import served
 
 
 @dg.asset(
@@ -19,7 +20,9 @@ from analytics_dagster.defs.resources import Warehouse
 )
 def billing_report(context: dg.AssetExecutionContext, warehouse: Warehouse) -> None:
     """What a tenant owes for a month: its plan's fee and the usage that was served, line by line."""
-    for key in context.partition_keys:
+    with warehouse.connect() as connection:
+        keys = served(context, connection, [(key, tenant_month_of(key)[0]) for key in context.partition_keys])
+    for key in keys:
         tenant_id, month = tenant_month_of(key)
         report = bill(warehouse.url, tenant_id, month, warehouse.settings.reports_dir)
         context.add_asset_metadata(

@@ -8,6 +8,7 @@ from analytics_dagster.defs.labels import OWNERS
 from analytics_dagster.defs.partitions import tenant_month_of, tenant_months
 from analytics_dagster.defs.resources import Warehouse
 from analytics_dagster.defs.run_history import last_runs
+from analytics_dagster.defs.tenant_partitions import served
 
 MOST_RUNS = 200
 
@@ -23,7 +24,9 @@ MOST_RUNS = 200
 def compliance_report(context: dg.AssetExecutionContext, warehouse: Warehouse) -> None:
     """Which personal data a tenant's tables hold, how much, how long, and by which runs it was made."""
     runs = last_runs(context.instance, MOST_RUNS)
-    for key in context.partition_keys:
+    with warehouse.connect() as connection:
+        keys = served(context, connection, [(key, tenant_month_of(key)[0]) for key in context.partition_keys])
+    for key in keys:
         tenant_id, month = tenant_month_of(key)
         made = report(warehouse.url, tenant_id, month, runs, warehouse.settings.reports_dir)
         context.add_asset_metadata(

@@ -11,6 +11,7 @@ from analytics_dagster.defs.resources import Warehouse
 from analytics_dagster.defs.tenants import tenants
 from analytics_dagster.ingest.books import Book, books
 from analytics_dagster.ingest.loading import load_day
+from analytics_dagster.tenancy.limits import Breach, mark_breaches
 
 
 @dg.asset(
@@ -27,7 +28,13 @@ from analytics_dagster.ingest.loading import load_day
             blocking=True,
             description="For every tenant: received = accepted + duplicate + quarantined, and the tables hold "
             "just that many rows.",
-        )
+        ),
+        dg.AssetCheckSpec(
+            "tenants_stay_within_limits",
+            asset="raw_events",
+            description="No tenant received more events on a loading day, or larger ones, than its limits allow. "
+            "Nothing is dropped for it.",
+        ),
     ],
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48), warn_window=timedelta(hours=30)),
 )
@@ -44,6 +51,9 @@ def raw_events(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Ma
         context.add_asset_metadata({"dagster/partition_row_count": report.accepted}, partition_key=day.isoformat())
     with warehouse.connect() as connection:
         accounts = books(connection, days)
+        beyond = mark_breaches(connection, days)
+    for breach in beyond:
+        context.log.warning(str(breach))
     return dg.MaterializeResult(
         metadata={"books": markdown_table(Book, accounts), "received": sum(book.received for book in accounts)},
         check_results=[
@@ -51,6 +61,12 @@ def raw_events(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Ma
                 check_name="books_balance",
                 passed=all(book.balances for book in accounts),
                 metadata={"out of balance": [book.tenant_id for book in accounts if not book.balances]},
-            )
+            ),
+            dg.AssetCheckResult(
+                check_name="tenants_stay_within_limits",
+                passed=not beyond,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"beyond their limits": markdown_table(Breach, beyond)},
+            ),
         ],
     )

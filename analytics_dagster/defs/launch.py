@@ -12,10 +12,10 @@ import dagster as dg
 
 from analytics_dagster import deployment, due
 from analytics_dagster.definitions import defs
-from analytics_dagster.defs.partitions import TENANTS
 from analytics_dagster.defs.progress_log import say
 from analytics_dagster.defs.requests import RunPlan, daily_runs, month_runs, tenant_runs
 from analytics_dagster.defs.signs_of_life import end_abandoned_runs
+from analytics_dagster.defs.tenant_partitions import tenant_keys
 from analytics_dagster.ingest.landing import pending_files
 from analytics_dagster.settings import Settings, settings
 from analytics_dagster.warehouse import WarehouseUrl, connect, warehouse_url
@@ -90,7 +90,8 @@ class Launcher:
             return due.work_due(connection, pending_files(self.settings.landing_dir).names)
 
     def _registered(self) -> Sequence[str]:
-        return self.instance.get_dynamic_partitions(TENANTS)
+        with connect(self.url) as connection:
+            return tenant_keys(self.instance, connection)
 
 
 def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:

@@ -11,6 +11,7 @@ from analytics_dagster.defs.partitions import tenants
 from analytics_dagster.defs.previews import markdown_frame
 from analytics_dagster.defs.publication import tenant_marts
 from analytics_dagster.defs.resources import Warehouse
+from analytics_dagster.defs.tenant_partitions import served
 from analytics_dagster.due import last_built_day
 from analytics_dagster.ml.journal import record_scoring, record_training
 from analytics_dagster.ml.reports import NoModelError, NotEnoughDataError, ScoreReport, TrainingReport
@@ -96,8 +97,10 @@ def _train(name: str, train: Train, warehouse: Warehouse) -> dg.MaterializeResul
 
 
 def _score(context: dg.AssetExecutionContext, score: Score, warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        tenant_ids = served(context, connection, [(key, key) for key in context.partition_keys])
     try:
-        report = score(warehouse.url, list(context.partition_keys))
+        report = score(warehouse.url, tenant_ids)
     except NoModelError as error:
         # there was too little to learn from; the scores become due when there is a model
         context.add_asset_metadata({"not scored": str(error)})

@@ -1,11 +1,14 @@
 """When what runs. All times are UTC, because loading days are."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import dagster as dg
 
 from analytics_dagster.defs import jobs
-from analytics_dagster.defs.partitions import TENANTS, day_of, months, range_tags, tenant_month_key
+from analytics_dagster.defs.partitions import day_of, months
+from analytics_dagster.defs.requests import RunPlan
+from analytics_dagster.defs.tenant_partitions import active_tenant_runs
 
 RUNNING = dg.DefaultScheduleStatus.RUNNING
 
@@ -24,23 +27,24 @@ def weekly_training() -> dg.RunRequest:
 
 
 @dg.schedule(job=jobs.score, cron_schedule="0 4 * * *", default_status=RUNNING)
-def daily_scores(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Score every tenant's users with the models in use."""
-    keys = context.instance.get_dynamic_partitions(TENANTS)
-    if not keys:
-        return dg.SkipReason("no tenant is registered")
-    return dg.RunRequest(tags=range_tags(keys[0], keys[-1]))
+def daily_scores(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    """Score every active tenant's users with the models in use."""
+    plans = active_tenant_runs("score", context.instance)
+    return _requests(context, plans) or dg.SkipReason("no tenant is active")
 
 
 @dg.schedule(job=jobs.monthly, cron_schedule="0 5 2 * *", default_status=RUNNING)
-def monthly_reports(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """The billing and compliance reports of last month, for every tenant."""
-    keys = context.instance.get_dynamic_partitions(TENANTS)
+def monthly_reports(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    """The billing and compliance reports of last month, for every active tenant."""
     month_keys = months.get_partition_keys(context.scheduled_execution_time)
-    if not keys or not month_keys:
-        return dg.SkipReason("no tenant, or no complete month")
-    month = day_of(month_keys[-1])
-    return dg.RunRequest(tags=range_tags(tenant_month_key(keys[0], month), tenant_month_key(keys[-1], month)))
+    plans = active_tenant_runs("monthly", context.instance, month=day_of(month_keys[-1])) if month_keys else []
+    return _requests(context, plans) or dg.SkipReason("no active tenant, or no complete month")
+
+
+def _requests(context: dg.ScheduleEvaluationContext, plans: Sequence[RunPlan]) -> list[dg.RunRequest]:
+    """Each once for a tick: Dagster wants keys when there are several."""
+    tick = context.scheduled_execution_time.isoformat()
+    return [dg.RunRequest(run_key=f"{tick} {plan.title}", tags=plan.tags) for plan in plans]
 
 
 ALL = [daily_marts, weekly_training, daily_scores, monthly_reports]

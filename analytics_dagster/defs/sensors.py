@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from analytics_dagster.defs import jobs
-from analytics_dagster.defs.partitions import TENANTS, range_tags
 from analytics_dagster.defs.requests import daily_runs
 from analytics_dagster.defs.signs_of_life import end_abandoned_runs
+from analytics_dagster.defs.tenant_partitions import active_tenant_runs, follow_registry
 from analytics_dagster.due import load_days_due
 from analytics_dagster.ingest.landing import pending_files
 from analytics_dagster.settings import settings
@@ -43,12 +43,22 @@ def _run_key(title: str, paths: list[str]) -> str:
     default_status=RUNNING,
     minimum_interval_seconds=10,
 )
-def publish_after_build(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
-    """New marts are published to every tenant."""
-    keys = context.instance.get_dynamic_partitions(TENANTS)
-    if not keys:
-        return dg.SkipReason("no tenant is registered")
-    return dg.RunRequest(run_key=context.dagster_run.run_id, tags=range_tags(keys[0], keys[-1]))
+def publish_after_build(context: dg.RunStatusSensorContext) -> list[dg.RunRequest] | dg.SkipReason:
+    """New marts are published to every active tenant."""
+    plans = active_tenant_runs("publish", context.instance)
+    if not plans:
+        return dg.SkipReason("no tenant is active")
+    run_id = context.dagster_run.run_id
+    return [dg.RunRequest(run_key=f"{run_id} {plan.first}", tags=plan.tags) for plan in plans]
+
+
+@dg.sensor(minimum_interval_seconds=30, default_status=RUNNING, jobs=jobs.ALL)
+def tenant_registry(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """The tenant partitions follow the registry, which commands change, too."""
+    with connect(warehouse_url(settings())) as connection:
+        followed = follow_registry(context.instance, connection)
+    told = [f"{what} {', '.join(of)}" for what, of in (("added", followed.added), ("removed", followed.removed)) if of]
+    return dg.SkipReason("; ".join(told) or "nothing changed")
 
 
 @dg.sensor(minimum_interval_seconds=60, default_status=RUNNING, jobs=jobs.ALL)
@@ -58,4 +68,4 @@ def abandoned_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason(f"ended {', '.join(ended)}" if ended else "every run is alive")
 
 
-ALL = [landing_files, publish_after_build, abandoned_runs]
+ALL = [landing_files, publish_after_build, tenant_registry, abandoned_runs]

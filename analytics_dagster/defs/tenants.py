@@ -2,34 +2,31 @@
 
 import dagster as dg
 
-from analytics_dagster.billing import load_plans
 from analytics_dagster.defs.labels import OWNERS
-from analytics_dagster.defs.partitions import TENANTS
 from analytics_dagster.defs.previews import markdown_table
 from analytics_dagster.defs.resources import Warehouse
-from analytics_dagster.tenancy import Change, load_tenant_files, register
-from analytics_dagster.transform import forget_models
-from analytics_dagster.warehouse.roles import ensure_tenant_role
+from analytics_dagster.defs.tenant_partitions import follow_registry
+from analytics_dagster.registration import register_files
+from analytics_dagster.tenancy import Change, load_tenant_files
 
 
 @dg.asset(group_name="registry", owners=OWNERS, kinds={"postgres", "yaml"})
 def tenants(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
-    """Who the tenants are: one file each in `tenants/`, kept in the registry, with a database role and a partition."""
+    """Who the tenants are: one file each in `tenants/`, or added by a command; with a database role and a partition."""
     configurations = load_tenant_files(warehouse.settings.tenants_dir)
-    plans = load_plans()
-    for tenant in configurations:
-        plans.require(tenant.plan, tenant.currency, tenant_id=tenant.tenant_id)
     with warehouse.connect() as connection:
-        registered = register(connection, configurations)
-        for tenant in configurations:
-            ensure_tenant_role(connection, tenant.tenant_id)
-        if any(change.changes_the_past for change in registered.changes):
-            forget_models(connection)
-    context.instance.add_dynamic_partitions(TENANTS, [tenant.tenant_id for tenant in configurations])
+        registered = register_files(connection, configurations)
+    for tenant_id in registered.taken_over:
+        context.log.warning("%s was added by a command; from now on its file says what it is", tenant_id)
+    with warehouse.connect() as connection:
+        followed = follow_registry(context.instance, connection)
     return dg.MaterializeResult(
         metadata={
-            "tenants": len(configurations),
+            "files": len(configurations),
             "added": list(registered.added),
+            "taken over by a file": list(registered.taken_over),
             "changes": markdown_table(Change, registered.changes),
+            "new partitions": list(followed.added),
+            "removed partitions": list(followed.removed),
         }
     )

@@ -6,10 +6,11 @@ with reasons.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import duckdb
@@ -17,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from analytics_dagster.ingest.blocks import Block
+from analytics_dagster.ingest.sizes import oversized
 from analytics_dagster.ingest.surely_good import SURELY_GOOD
 from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, judge
 from analytics_dagster.schemas import AnalyticsEvent
@@ -60,19 +62,31 @@ class RefusedLine:
 
 @dataclass(frozen=True)
 class Checked:
-    """Accepted rows in the order of their lines (with batch_id and line_number), and the refused lines."""
+    """Accepted rows in the order of their lines (with batch_id and line_number), and the refused lines.
+
+    `oversized` counts the accepted lines that are longer than their tenant's limit, by (batch_id, tenant_id).
+    """
 
     accepted: pa.Table
     refused: list[RefusedLine]
     positions: "np.ndarray[Any, np.dtype[np.int32]]"  # of the accepted, in `lines`
     lines: "Lines"
+    oversized: Counter[tuple[int, str]]
 
 
 class Checker:
     """Holds one DuckDB; not for two threads at once."""
 
-    def __init__(self, registered: AbstractSet[str]) -> None:
+    def __init__(
+        self,
+        registered: AbstractSet[str],
+        *,
+        offboarded: AbstractSet[str] = frozenset(),
+        event_bytes: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._registered = registered
+        self._offboarded = offboarded
+        self._event_bytes = event_bytes
         self._registered_as_json = [json.dumps(tenant) for tenant in sorted(registered)]
         self._duckdb = duckdb.connect(
             ":memory:",
@@ -103,7 +117,7 @@ class Checker:
         refused = [line for origin, block in blocks for line in self._refused_before(origin, block)]
         for position in np.flatnonzero(~(vouched | lines.blank)).tolist():
             origin, line = lines.origin(position), lines.line(position)
-            outcome = judge(line, origin.claimed_tenant, self._registered)
+            outcome = judge(line, origin.claimed_tenant, self._registered, self._offboarded)
             if isinstance(outcome, Refusal):
                 refused.append(lines.refused(position, outcome))
             else:
@@ -117,7 +131,8 @@ class Checker:
             .append_column("line_number", pa.array(lines.numbers[positions]))
         )
         refused.sort(key=lambda line: (line.batch_id, line.line_number))
-        return Checked(accepted, refused, positions, lines)
+        too_large = oversized(accepted, lines.lengths[positions], self._event_bytes)
+        return Checked(accepted, refused, positions, lines, too_large)
 
     def _refused_before(self, origin: Origin, block: Block) -> Iterator[RefusedLine]:
         """The records that no line could be made of."""
@@ -161,6 +176,7 @@ class Lines:
                 for (_, block), count in zip(blocks, counts, strict=True)
             ]
         )
+        self.lengths = np.diff(self._offsets) - 1
         self.blank = self._find_blank()
 
     def __len__(self) -> int:
@@ -206,7 +222,7 @@ class Lines:
         return blank
 
     def _too_long(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-        return np.diff(self._offsets) - 1 > LONGEST_LINE
+        return self.lengths > LONGEST_LINE
 
     def _with_nul(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
         found = np.zeros(len(self), dtype=bool)

@@ -19,6 +19,9 @@ from analytics_dagster.ingest.known import Register, remember_history
 from analytics_dagster.ingest.landing import pending_files
 from analytics_dagster.ingest.preparing import Preparer
 from analytics_dagster.ingest.report import UNKNOWN_TENANT, FileProblem, LoadReport, Tally
+from analytics_dagster.ingest.sizes import write_oversized
+from analytics_dagster.tenancy import Status, tenants_by_status
+from analytics_dagster.tenancy.limits import tenant_limits
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
 LOCK = "analytics-dagster load"
@@ -67,6 +70,8 @@ def _load(connection: psycopg.Connection, landing_dir: Path, day: date, unfit: d
 
 def _write(connection: psycopg.Connection, day: date, batches: list[Batch]) -> dict[tuple[int, str], Tally]:
     registered = writing.registered_tenants(connection)
+    offboarded = frozenset(tenants_by_status(connection, Status.OFFBOARDED))
+    event_bytes = {tenant: limits.event_bytes for tenant, limits in tenant_limits(connection).items()}
     writing.write_batches(
         connection, day, [(batch.batch_id, batch.file.name, batch.sha256, batch.bytes) for batch in batches]
     )
@@ -74,8 +79,8 @@ def _write(connection: psycopg.Connection, day: date, batches: list[Batch]) -> d
     register = Register(connection)
     sieve = register.sieve(lines=sum(batch.bytes for batch in batches) // SHORTEST_LINE)
     repeats.prepare(connection)
-    accepted, duplicate, quarantined = Count(), Count(), Count()
-    with Checker(registered) as checker:
+    accepted, duplicate, quarantined, oversized = Count(), Count(), Count(), Count()
+    with Checker(registered, offboarded=offboarded, event_bytes=event_bytes) as checker:
         preparer = Preparer(checker, sieve, register.key, day)
         with one_ahead(map(preparer.prepare, chunks(batches))) as prepared:
             for chunk in prepared:
@@ -85,6 +90,7 @@ def _write(connection: psycopg.Connection, day: date, batches: list[Batch]) -> d
                 accepted += chunk.count(settled.new)
                 duplicate += chunk.count(settled.duplicate)
                 quarantined += _count(refused)
+                oversized += chunk.checked.oversized
                 note_long_lines(batches, refused)
     register.write()
     books = {
@@ -97,10 +103,11 @@ def _write(connection: psycopg.Connection, day: date, batches: list[Batch]) -> d
         for key in sorted(accepted.keys() | duplicate.keys() | quarantined.keys())
     }
     writing.write_accounts(connection, day, books)
+    write_oversized(connection, oversized)
     for batch in batches:
         if batch.flaw:
-            claimed = batch.file.claimed_tenant
-            writing.write_flaw(connection, day, batch.batch_id, claimed if claimed in registered else None, batch.flaw)
+            claimed = batch.file.claimed_tenant if batch.file.claimed_tenant in registered | offboarded else None
+            writing.write_flaw(connection, day, batch.batch_id, claimed, batch.flaw)
     return books
 
 

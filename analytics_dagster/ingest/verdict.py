@@ -37,36 +37,41 @@ class Refusal:
 
 
 def judge(
-    line: bytes, claimed_tenant: str | None, registered: AbstractSet[str]
+    line: bytes,
+    claimed_tenant: str | None,
+    registered: AbstractSet[str],
+    offboarded: AbstractSet[str] = frozenset(),
 ) -> tuple[str, AnalyticsEvent] | Refusal:
-    """An accepted event and its tenant, or the refusal."""
+    """An accepted event and its tenant, or the refusal; the lines of offboarded tenants are theirs, and refused."""
     unreadable = _unreadable(line)
     if unreadable:
-        return Refusal(_account(claimed_tenant, None, registered), (unreadable,))
+        return Refusal(_account(claimed_tenant, None, registered, offboarded), (unreadable,))
     try:
         event = AnalyticsEvent.model_validate_json(line)
     except ValidationError as error:
         reasons = tuple(_reason(fault) for fault in error.errors(include_url=False))
-        return Refusal(_account(claimed_tenant, _named_tenant(line), registered), reasons)
+        return Refusal(_account(claimed_tenant, _named_tenant(line), registered, offboarded), reasons)
     tenant_id = event.metadata.tenant_id
     reasons = tuple(
         reason
         for reason in (
             _duplicate_key(line),
             _mismatch(tenant_id, claimed_tenant),
-            _unknown(tenant_id, registered),
+            _unknown(tenant_id, registered, offboarded),
         )
         if reason
     )
     if reasons:
-        return Refusal(_account(claimed_tenant, tenant_id, registered), reasons)
+        return Refusal(_account(claimed_tenant, tenant_id, registered, offboarded), reasons)
     return tenant_id, event
 
 
-def _account(claimed_tenant: str | None, named_tenant: str | None, registered: AbstractSet[str]) -> str | None:
+def _account(
+    claimed_tenant: str | None, named_tenant: str | None, registered: AbstractSet[str], offboarded: AbstractSet[str]
+) -> str | None:
     """Whose fault a refused line is. A folder speaks for its tenant alone: nobody can have another one held."""
     tenant = named_tenant if claimed_tenant is None else claimed_tenant
-    return tenant if tenant in registered else None
+    return tenant if tenant in registered or tenant in offboarded else None
 
 
 def _unreadable(line: bytes) -> Reason | None:
@@ -137,9 +142,11 @@ def _mismatch(tenant_id: str, claimed_tenant: str | None) -> Reason | None:
     )
 
 
-def _unknown(tenant_id: str, registered: AbstractSet[str]) -> Reason | None:
+def _unknown(tenant_id: str, registered: AbstractSet[str], offboarded: AbstractSet[str]) -> Reason | None:
     if tenant_id in registered:
         return None
+    if tenant_id in offboarded:
+        return Reason("metadata.tenant_id", "offboarded_tenant", json.dumps(tenant_id), "a tenant that still sends")
     return Reason("metadata.tenant_id", "unknown_tenant", json.dumps(tenant_id), "a registered tenant")
 
 

@@ -103,10 +103,14 @@ def features(
 
 
 def last_days(connection: psycopg.Connection) -> dict[str, date]:
-    """The last day that each tenant has data of; a tenant without any is absent."""
+    """The last day that each tenant has data of; a tenant without any, or one that was offboarded, is absent."""
     frame = rows(
         connection,
-        sql.SQL("select tenant_id, max(day) as day from marts.fct_user_days group by tenant_id order by tenant_id"),
+        sql.SQL(
+            "select tenant_id, max(day) as day from marts.fct_user_days as d where not exists ("
+            "select from tenancy.tenants as t where t.tenant_id = d.tenant_id and t.status = 'offboarded')"
+            " group by tenant_id order by tenant_id"
+        ),
     )
     return dict(zip(frame["tenant_id"], frame["day"], strict=True))
 

@@ -25,6 +25,7 @@ with accounts as (
     from raw.accounts as a
     join tenancy.tenants as t on t.tenant_id = a.tenant_id
     where a.load_day = any(%(load_days)s) and (%(tenants)s::text[] is null or a.tenant_id = any(%(tenants)s))
+        and t.status <> 'offboarded'  -- all that it still sends is in quarantine, and no fault of the platform
     group by a.load_day, a.tenant_id
 ),
 events as (

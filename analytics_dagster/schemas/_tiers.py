@@ -45,7 +45,7 @@ class TenantFeature(StrEnum):
 class TenantLimits(Contract):
     """Over a limit is marked and alerted, never dropped."""
 
-    events_per_day: int = Field(ge=1, description="Events received in one local day.")
+    events_per_day: int = Field(ge=1, description="Events received on one loading day (UTC).")
     event_bytes: int = Field(ge=256, le=1 << 20, description="Size of one event as JSON, in bytes.")
 
 

@@ -33,6 +33,7 @@ from analytics_dagster.schemas._tiers import (
 from analytics_dagster.schemas.base import Contract, TenantId
 
 __all__ = [
+    "TIER_LIMITS",
     "BillingLine",
     "BillingState",
     "ComplianceFramework",
@@ -81,7 +82,7 @@ class TenantConfiguration(Contract):
     """What `tenants/<tenant_id>.yaml` says. Flat on purpose: the file holds plain values and lists of words."""
 
     tenant_id: TenantId
-    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
     kind: TenantKind
     tier: TenantTier
     region: Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -94,7 +95,7 @@ class TenantConfiguration(Contract):
         default=DataResidency.ANYWHERE, description="The region must be in it, such as eu-west in eu."
     )
     events_per_day: int | None = Field(
-        default=None, ge=1, description="Limit of events received in a local day; none: the tier's."
+        default=None, ge=1, description="Limit of events received on a loading day (UTC); none: the tier's."
     )
     event_bytes: int | None = Field(
         default=None, ge=256, le=1 << 20, description="Limit of one event's size in bytes; none: the tier's."

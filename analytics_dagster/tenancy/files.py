@@ -1,11 +1,14 @@
-"""Tenant files: one YAML file for each tenant, named after it.
+"""Tenant files: one YAML file for each tenant, named after it; and the same fields as words of a command.
 
 All faults of all files are told at once, each with file, field and what to do. What is written to the
 database belongs to `registry`.
 """
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -45,6 +48,44 @@ def load_tenant_files(folder: Path) -> list[TenantConfiguration]:
             remedy="correct each of them; docs and the other files of the folder show every field",
         )
     return tenants
+
+
+def read_tenant_file(path: Path) -> TenantConfiguration:
+    """The tenant of one file, wherever that is."""
+    outcome = _read(path)
+    if isinstance(outcome, TenantConfiguration):
+        return outcome
+    raise TenantFileError(
+        f"the tenant file cannot be used: {'; '.join(outcome)}",
+        where=str(path),
+        remedy="correct each of them; the runbook on adding a tenant shows every field",
+    )
+
+
+def configured(fields: Mapping[str, object], *, where: str) -> TenantConfiguration:
+    """The tenant that these fields describe, or every fault of them."""
+    try:
+        return TenantConfiguration.model_validate_json(json.dumps(dict(fields)))
+    except ValidationError as error:
+        faults = "; ".join(_advice(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
+        raise AnalyticsError(f"no such tenant can be: {faults}", where=where, remedy="correct each of them") from None
+
+
+def from_words(words: Mapping[str, str]) -> dict[str, object]:
+    """Fields as a person types them: numbers in digits, lists with commas, nothing for none."""
+    kinds = TenantConfiguration.model_json_schema()["properties"]
+    return {field: _value(text, kinds.get(field, {})) for field, text in words.items()}
+
+
+def _value(text: str, kind: Mapping[str, Any]) -> object:
+    kinds = {part.get("type") for part in [kind, *kind.get("anyOf", [])]}
+    if "array" in kinds:
+        return [word.strip() for word in text.split(",") if word.strip()]
+    if "null" in kinds and not text:
+        return None
+    if "integer" in kinds and re.fullmatch(r"[0-9]{1,18}", text):
+        return int(text)
+    return text
 
 
 def _read(path: Path) -> TenantConfiguration | list[str]:

@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from analytics_dagster.errors import AnalyticsError
+from analytics_dagster.tenancy.lifecycle import Status
 from analytics_dagster.warehouse.roles import ensure_tenant_role
 
 TENANT_RELATIONS = """
@@ -38,6 +39,10 @@ class IsolationError(AnalyticsError):
     """A tenant's role sees rows that are not its own, or misses some that are."""
 
 
+class NotServedError(AnalyticsError):
+    """The tenant is suspended or offboarded: its readers are served nothing."""
+
+
 @dataclass(frozen=True)
 class Publication:
     tenant_id: str
@@ -48,6 +53,7 @@ class Publication:
 
 def publish(connection: psycopg.Connection, tenant_id: str) -> Publication:
     """Prove the tenant's isolation over every relation that tenants can read, and record what is served."""
+    _require_active(connection, tenant_id)
     relations = [name for (name,) in connection.execute(TENANT_RELATIONS)]
     if not relations:
         raise AnalyticsError("there are no marts to publish", remedy="run the daily build first")
@@ -77,6 +83,17 @@ def publish(connection: psycopg.Connection, tenant_id: str) -> Publication:
         [tenant_id, publication.as_of, Jsonb(dict(expected))],
     )
     return publication
+
+
+def _require_active(connection: psycopg.Connection, tenant_id: str) -> None:
+    """The row is kept until the end of the transaction: a suspension waits for it, and then takes it back."""
+    row = connection.execute(
+        "select status from tenancy.tenants where tenant_id = %s for share", [tenant_id]
+    ).fetchone()
+    if row and row[0] != Status.ACTIVE:
+        raise NotServedError(
+            f"tenant {tenant_id} is {row[0]}, so nothing is published", remedy="resume it first, if it is suspended"
+        )
 
 
 def _count(connection: psycopg.Connection, relation: str, tenant_id: str) -> tuple[int, int]:

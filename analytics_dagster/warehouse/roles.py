@@ -1,7 +1,8 @@
 """Database roles of the readers: all tenants' (`analytics_tenants`), the analyst's, and one for each tenant.
 
 The roles have no login; a BI tool's login is made a member of one of them. Roles belong to the whole server, so
-everything here may find that a neighbouring database has done it already.
+everything here may find that a neighbouring database has done it already. Which role is whose is this database's own
+knowledge (tenancy.bi_roles), so that is what a suspension withdraws.
 """
 
 import re
@@ -31,6 +32,7 @@ def ensure_tenant_role(connection: psycopg.Connection, tenant_id: str) -> str:
     """The role of a registered tenant's readers: there, recognised, and open to this user's SET ROLE."""
     role = tenant_role(tenant_id)
     with connection.transaction(), _explained(connection):
+        _require_not_offboarded(connection, tenant_id)
         connection.execute("select pg_advisory_xact_lock(hashtext(%s))", [LOCK])
         _create(connection, role)
         if not _is_member(connection, role, ALL_TENANTS):
@@ -41,6 +43,46 @@ def ensure_tenant_role(connection: psycopg.Connection, tenant_id: str) -> str:
         )
         allow_set_role(connection, role)
     return role
+
+
+def withdraw_tenant_role(connection: psycopg.Connection, tenant_id: str) -> None:
+    """From now on the tenant's readers see no row, also in sessions that are open; their logins stay as they are."""
+    connection.execute(
+        "update tenancy.bi_roles set withdrawn_at = coalesce(withdrawn_at, now()) where tenant_id = %s", [tenant_id]
+    )
+
+
+def restore_tenant_role(connection: psycopg.Connection, tenant_id: str) -> None:
+    connection.execute("update tenancy.bi_roles set withdrawn_at = null where tenant_id = %s", [tenant_id])
+
+
+def drop_tenant_role(connection: psycopg.Connection, tenant_id: str) -> None:
+    """The role, its rights and all memberships in it; a BI tool's own login stays, without any right of the tenant."""
+    role = tenant_role(tenant_id)
+    with connection.transaction(), _explained(connection):
+        connection.execute("select pg_advisory_xact_lock(hashtext(%s))", [LOCK])
+        connection.execute("delete from tenancy.bi_roles where tenant_id = %s", [tenant_id])
+        try:
+            with connection.transaction():
+                connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
+        except psycopg.errors.DependentObjectsStillExist as error:
+            raise WarehouseError(
+                f"the role {role} cannot be dropped: {' '.join((error.diag.message_detail or '').split())}",
+                where=f"database {connection.info.dbname}",
+                remedy="take back what was granted to it by hand, as an administrator in the database that is named: "
+                f'drop owned by "{role}"',
+            ) from None
+
+
+def logins_of(connection: psycopg.Connection, tenant_id: str) -> list[str]:
+    """Who may log in as the tenant's reader, besides the owner of the warehouse."""
+    rows = connection.execute(
+        "select m.rolname::text from pg_auth_members as a join pg_roles as m on m.oid = a.member"
+        " join pg_roles as r on r.oid = a.roleid"
+        " where r.rolname = %s and m.rolcanlogin and m.rolname <> current_user order by 1",
+        [tenant_role(tenant_id)],
+    )
+    return [name for (name,) in rows]
 
 
 def ensure_reader_roles(connection: psycopg.Connection) -> None:
@@ -60,6 +102,17 @@ def allow_set_role(connection: psycopg.Connection, role: str) -> None:
     # not inherited where that can be said: the tenants' policies are not meant for the owner of the tables
     option = sql.SQL(" with set true, inherit false") if modern else sql.SQL("")
     connection.execute(sql.SQL("grant {} to current_user{}").format(sql.Identifier(role), option))
+
+
+def _require_not_offboarded(connection: psycopg.Connection, tenant_id: str) -> None:
+    """The row is kept until the end of the transaction: nobody offboards the tenant meanwhile."""
+    row = connection.execute(
+        "select status from tenancy.tenants where tenant_id = %s for share", [tenant_id]
+    ).fetchone()
+    if row and row[0] == "offboarded":
+        raise AnalyticsError(
+            f"tenant {tenant_id} was offboarded, and nobody reads for it", remedy="look as the warehouse's owner"
+        )
 
 
 def _create(connection: psycopg.Connection, role: str) -> None:

@@ -13,7 +13,7 @@ from analytics_dagster.warehouse import EmbeddedServer, WarehouseUrl, connect
 
 pytestmark = pytest.mark.slow
 
-COMMANDS = ["run", "ui", "status", "sql", "prepare", "exec", "url"]
+COMMANDS = ["run", "ui", "tenant", "status", "sql", "prepare", "exec", "url"]
 OWN_ROWS = "select distinct tenant_id from marts.kpi_daily"
 
 
@@ -244,7 +244,7 @@ def test_prepare_again_changes_nothing(end_to_end):
 
 def test_the_summary_for_a_script(end_to_end):
     told = end_to_end.json("run", "--json")
-    assert told.keys() == {"received", "held", "headlines"}
+    assert told.keys() == {"received", "held", "headlines", "beyond_limits"}
     assert sum(line["received"] for line in told["received"]) == end_to_end.ledger.summary.received
 
 

@@ -25,6 +25,7 @@ from analytics_dagster.collector import (
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.schemas import AnalyticsEvent
 from analytics_dagster.settings import load_settings
+from analytics_dagster.tenancy import moving
 
 
 @pytest.fixture
@@ -121,8 +122,12 @@ def test_a_revoked_key_and_a_suspended_tenant_are_refused_and_a_new_key_works_so
             until(401, key)
             new = create_key(tenants, "acme")
             until(200, new)
-            tenants.execute("update tenancy.tenants set status = 'suspended' where tenant_id = 'acme'")
-            assert "does not collect" in until(403, new)["error"]
+            moving.suspend(tenants, "acme", actor="ada", reason=None)
+            assert "is suspended" in until(403, new)["error"]
+            moving.resume(tenants, "acme", actor="ada", reason=None)
+            until(200, new)
+            moving.offboard(tenants, "acme", actor="ada", reason="left")
+            until(401, new)
 
     serving(work)
 

@@ -15,6 +15,7 @@ from analytics_dagster.collector.keys import KeyRing, usable_keys
 from analytics_dagster.collector.limits import TokenBucket
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.settings import settings
+from analytics_dagster.tenancy import moving
 
 
 def test_a_key_is_kept_as_a_hash(tenants):
@@ -29,9 +30,28 @@ def test_a_key_is_kept_as_a_hash(tenants):
 def test_a_key_of_nobody(tenants):
     with pytest.raises(AnalyticsError, match="registered are acme, zeta"):
         create_key(tenants, "nobody")
-    tenants.execute("delete from tenancy.tenants")
+    tenants.execute("truncate tenancy.tenants cascade")
     with pytest.raises(AnalyticsError, match="register one first"):
         create_key(tenants, "nobody")
+
+
+def test_an_offboarded_tenant_gets_no_key_and_has_none(tenants):
+    create_key(tenants, "acme")
+    create_key(tenants, "zeta")
+    moving.offboard(tenants, "acme", actor="ada", reason="left")
+    assert [tenant for _, tenant, _ in usable_keys(tenants).values()] == ["zeta"]
+    with pytest.raises(AnalyticsError, match="acme was offboarded"):
+        create_key(tenants, "acme")
+    with pytest.raises(AnalyticsError, match=r"registered are zeta$"):
+        create_key(tenants, "nobody")
+
+
+def test_a_suspended_tenant_keeps_its_keys(tenants):
+    create_key(tenants, "acme")
+    moving.suspend(tenants, "acme", actor="ada", reason=None)
+    assert [active for _, _, active in usable_keys(tenants).values()] == [False]
+    moving.resume(tenants, "acme", actor="ada", reason=None)
+    assert [active for _, _, active in usable_keys(tenants).values()] == [True]
 
 
 def test_revoking_is_final_and_repeatable(tenants):

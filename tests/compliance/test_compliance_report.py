@@ -83,6 +83,7 @@ def test_an_undeclared_column_is_in_the_report(connection, warehouse, tmp_path):
 def test_a_hostile_name_stays_text(connection, warehouse, tmp_path, name):
     a_tenant(connection, name="Plain")
     plain = report(warehouse, "kirana", MAY, [], tmp_path).path.read_text(encoding="utf-8")
+    connection.execute("delete from tenancy.tenant_history")  # the evidence counts it, and renaming adds to it
     a_tenant(connection, name=name)
     page = report(warehouse, "kirana", MAY, [], tmp_path).path.read_text(encoding="utf-8")
     escaped = name

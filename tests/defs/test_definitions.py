@@ -50,6 +50,7 @@ def test_jobs_schedules_and_sensors_are_there(found):
     assert found["sensors"] == {
         "landing_files": "RUNNING",
         "publish_after_build": "RUNNING",
+        "tenant_registry": "RUNNING",
         "abandoned_runs": "RUNNING",
     }
     assert found["loggers"] == ["console", "progress"]

@@ -1,5 +1,6 @@
 """The launcher on a real instance: what is due is run once, what fails stops what stands on it and nothing else."""
 
+import json
 import os
 import shutil
 from datetime import timedelta
@@ -8,7 +9,11 @@ import dagster as dg
 import pytest
 from small_day import DAY, TENANTS
 
+from analytics_dagster import registration
 from analytics_dagster.settings import PROJECT_ROOT, settings
+from analytics_dagster.tenancy import load_tenant_files, moving
+from analytics_dagster.tenancy.files import configured
+from analytics_dagster.warehouse import connect
 
 pytestmark = pytest.mark.slow
 
@@ -158,6 +163,101 @@ def test_a_tenant_that_moves_has_its_past_made_anew(platform, tmp_path, monkeypa
     assert platform.run_all(), platform.messages
     assert platform.told("run_success")[0]["title"] == "deploy"
     assert platform.rows(days) == [(DAY + timedelta(days=1),)]
+
+
+def test_a_suspended_tenant_is_built_but_neither_published_nor_reported_until_it_goes_on(platform):
+    platform.land()
+    with connect(platform.url) as connection:
+        moving.suspend(connection, "kirana", actor="ada", reason="unpaid")
+    assert platform.run_all(), platform.messages
+    others = sorted(set(TENANTS) - {"kirana"})
+    published = "select tenant_id from tenancy.publications order by 1"
+    assert [tenant for (tenant,) in platform.rows(published)] == others
+    assert [tenant for (tenant,) in platform.rows("select tenant_id from billing.statements order by 1")] == others
+    assert platform.rows("select count(*) > 0 from marts.kpi_daily where tenant_id = 'kirana'") == [(True,)]
+    assert platform.run_all()
+    assert platform.messages == [], "nothing is due for it"
+
+    with connect(platform.url) as connection:
+        moving.resume(connection, "kirana", actor="ada", reason="paid")
+    assert platform.run_all(), platform.messages
+    assert [message["title"] for message in platform.told("run_success")] == [
+        "publish kirana",
+        "monthly 2026-02-01|kirana",
+    ]
+    assert [tenant for (tenant,) in platform.rows(published)] == sorted(TENANTS)
+
+
+def test_a_tenant_suspended_during_a_run_does_not_stop_the_others(platform, monkeypatch):
+    """After its publication was asked for, and before it is made."""
+    from analytics_dagster.defs import publication
+
+    really = publication.publish
+
+    def publish(connection, tenant_id):
+        if tenant_id == TENANTS[0]:
+            with connect(platform.url) as other:
+                moving.suspend(other, "kirana", actor="ada", reason=None)
+                moving.offboard(other, "tonewave", actor="ada", reason="left")
+        return really(connection, tenant_id)
+
+    monkeypatch.setattr(publication, "publish", publish)
+    platform.land()
+    assert platform.run_all(), platform.messages
+    published = {tenant for (tenant,) in platform.rows("select tenant_id from tenancy.publications")}
+    assert published == set(TENANTS) - {"kirana", "tonewave"}
+    assert any("kirana is suspended" in message["text"] for message in platform.told("message"))
+    reported = {tenant for (tenant,) in platform.rows("select tenant_id from compliance.reports")}
+    assert reported == published
+    assert platform.instance.get_dynamic_partitions("tenants") == [t for t in TENANTS if t != "tonewave"]
+
+
+def test_a_run_that_was_asked_for_makes_nothing_for_a_tenant_that_is_not_active(platform, code_location):
+    platform.land()
+    assert platform.run_all()
+    statements = "select count(*), max(xmin::text) from billing.statements where tenant_id = 'kirana'"
+    before = platform.rows(statements)
+    with connect(platform.url) as connection:
+        moving.suspend(connection, "kirana", actor="ada", reason=None)
+    for name, key in (("publish", "kirana"), ("score", "kirana"), ("monthly", "2026-02-01|kirana")):
+        job = code_location.defs.resolve_job_def(name)
+        assert job.execute_in_process(instance=platform.instance, partition_key=key).success
+    assert platform.rows(statements) == before
+    assert platform.rows("select count(*) from tenancy.publications where tenant_id = 'kirana'") == [(0,)]
+
+
+def test_beyond_a_limit_is_a_warning_and_nothing_is_dropped(platform):
+    platform.execute("update tenancy.tenants set configuration = configuration || '{\"events_per_day\": 3}'")
+    platform.land()
+    assert platform.run_all(), platform.messages
+    assert platform.rows("select count(*), min(observed) from tenancy.limit_breaches") == [(8, 8)]
+    assert platform.rows("select sum(accepted) from raw.accounts") == [(64,)]
+    assert any("received 8 events, its limit is 3 a day" in message["text"] for message in platform.told("message"))
+    key = dg.AssetCheckKey(dg.AssetKey("raw_events"), "tenants_stay_within_limits")
+    (record,) = platform.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    evaluation = record.event.dagster_event.asset_check_evaluation_data
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "events_per_day" in evaluation.metadata["beyond their limits"].value
+
+
+def test_a_command_tenant_is_published_and_taken_over_by_its_file(platform, tmp_path, monkeypatch):
+    new = {**load_tenant_files(PROJECT_ROOT / "tenants")[0].model_dump(mode="json"), "tenant_id": "newcomer"}
+    with connect(platform.url) as connection:
+        registration.add_tenant(connection, configured(new, where="test"), tenants_dir=tmp_path, actor="ada")
+    platform.land()
+    assert platform.run_all(), platform.messages
+    assert platform.instance.get_dynamic_partitions("tenants") == [*TENANTS, "newcomer"]
+    assert platform.rows("select count(*) from tenancy.publications where tenant_id = 'newcomer'") == [(1,)]
+
+    folder = tmp_path / "tenants"
+    shutil.copytree(PROJECT_ROOT / "tenants", folder)
+    (folder / "newcomer.yaml").write_text(json.dumps(new))
+    monkeypatch.setenv("ANALYTICS_TENANTS_DIR", str(folder))
+    settings.cache_clear()
+    platform.settings = settings()
+    assert platform.deploy(), platform.messages
+    assert any("newcomer was added by a command" in message["text"] for message in platform.told("message"))
+    assert platform.rows("select origin from tenancy.tenants where tenant_id = 'newcomer'") == [("file",)]
 
 
 def test_deploying_again_is_not_due(platform):

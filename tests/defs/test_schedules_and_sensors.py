@@ -5,11 +5,14 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 import small_day
-from small_day import DAY, TENANTS
+from small_day import DAY
 
 from analytics_dagster.defs.partitions import RANGE_END, RANGE_START
 from analytics_dagster.defs.partitions import TENANTS as PARTITIONS
 from analytics_dagster.settings import settings
+from analytics_dagster.tenancy import moving, registry
+from analytics_dagster.tenancy.files import configured
+from analytics_dagster.warehouse import connect
 
 NOON = datetime(2026, 4, 2, 12, tzinfo=UTC)
 
@@ -38,6 +41,29 @@ def sensors(code_location):
     return {sensor.name: sensor for sensor in code_location.defs.sensors}
 
 
+@pytest.fixture
+def tenants(instance, warehouse):
+    """The registry behind the instance, as commands change it."""
+    del instance
+
+    class Tenants:
+        def add(self, tenant_id):
+            fields = {"tenant_id": tenant_id, "name": "T", "kind": "shop", "tier": "free", "region": "eu"}
+            fields |= {"time_zone": "UTC", "currency": "EUR", "plan": "free"}
+            with connect(warehouse) as connection:
+                registry.add(connection, configured(fields, where="test"), actor="test")
+
+        def suspend(self, tenant_id):
+            with connect(warehouse) as connection:
+                moving.suspend(connection, tenant_id, actor="test", reason=None)
+
+        def offboard(self, tenant_id):
+            with connect(warehouse) as connection:
+                moving.offboard(connection, tenant_id, actor="test", reason="test")
+
+    return Tenants()
+
+
 def asked(sensor, instance):
     with dg.build_sensor_context(instance=instance) as context:
         evaluated = sensor.evaluate_tick(context)
@@ -62,18 +88,31 @@ def test_training_is_weekly_and_not_partitioned(scheduled, instance):
 
 
 def test_without_tenants_nothing_is_scored_or_reported(scheduled, instance):
-    assert scheduled("daily_scores", instance) == ([], "no tenant is registered")
-    assert scheduled("monthly_reports", instance) == ([], "no tenant, or no complete month")
+    assert scheduled("daily_scores", instance) == ([], "no tenant is active")
+    assert scheduled("monthly_reports", instance) == ([], "no active tenant, or no complete month")
 
 
-def test_scores_and_reports_are_one_run_for_all_tenants(scheduled, instance):
-    instance.add_dynamic_partitions(PARTITIONS, ["zed", "acme"])
+def test_scores_and_reports_are_one_run_for_all_tenants(scheduled, instance, tenants):
+    tenants.add("zed")
+    tenants.add("acme")
     ((request,), _) = scheduled("daily_scores", instance)
     assert ranges(request) == ("zed", "acme"), "in the order of registration"
     ((request,), _) = scheduled("monthly_reports", instance)
     assert ranges(request) == ("2026-03-01|zed", "2026-03-01|acme")
     early = datetime(2026, 2, 2, 5, tzinfo=UTC)
-    assert scheduled("monthly_reports", instance, early)[1] == "no tenant, or no complete month"
+    assert scheduled("monthly_reports", instance, early)[1] == "no active tenant, or no complete month"
+
+
+def test_a_suspended_tenant_is_passed_over_and_an_offboarded_one_is_no_partition(scheduled, instance, tenants):
+    for tenant in ("zed", "mid", "acme", "last"):
+        tenants.add(tenant)
+    tenants.suspend("mid")
+    tenants.offboard("last")
+    runs = [ranges(request) for request in scheduled("daily_scores", instance)[0]]
+    assert runs == [("zed", "zed"), ("acme", "acme")]
+    months = [ranges(request) for request in scheduled("monthly_reports", instance)[0]]
+    assert months == [("2026-03-01|zed", "2026-03-01|zed"), ("2026-03-01|acme", "2026-03-01|acme")]
+    assert instance.get_dynamic_partitions(PARTITIONS) == ["zed", "mid", "acme"]
 
 
 # --- the sensor of landing files -------------------------------------------------------------------------------
@@ -112,7 +151,7 @@ def test_loaded_and_built_files_ask_no_more(sensors, platform):
 # --- what follows a build --------------------------------------------------------------------------------------
 
 
-def test_a_build_is_followed_by_the_publication(sensors, instance):
+def test_a_build_is_followed_by_the_publication(sensors, instance, tenants):
     ended = work.execute_in_process(instance=instance)
     context = dg.build_run_status_sensor_context(
         sensor_name="publish_after_build",
@@ -120,11 +159,29 @@ def test_a_build_is_followed_by_the_publication(sensors, instance):
         dagster_run=ended.dagster_run,
         dagster_event=ended.all_events[-1],
     )
-    assert sensors["publish_after_build"](context).skip_message == "no tenant is registered"
-    instance.add_dynamic_partitions(PARTITIONS, TENANTS)
-    request = sensors["publish_after_build"](context)
-    assert ranges(request) == (TENANTS[0], TENANTS[-1])
-    assert request.run_key == context.dagster_run.run_id
+    assert sensors["publish_after_build"](context).skip_message == "no tenant is active"
+    for tenant in ("zed", "mid", "acme"):
+        tenants.add(tenant)
+    (request,) = sensors["publish_after_build"](context)
+    assert ranges(request) == ("zed", "acme")
+    assert context.dagster_run.run_id in request.run_key
+    tenants.suspend("mid")
+    first, second = sensors["publish_after_build"](context)
+    assert (ranges(first), ranges(second)) == (("zed", "zed"), ("acme", "acme"))
+    assert first.run_key != second.run_key
+
+
+def test_partitions_follow_the_registry(sensors, instance, tenants):
+    assert asked(sensors["tenant_registry"], instance) == ([], "nothing changed")
+    tenants.add("zed")
+    tenants.add("acme")
+    assert asked(sensors["tenant_registry"], instance) == ([], "added zed, acme")
+    instance.add_dynamic_partitions(PARTITIONS, ["somebody-elses"])
+    tenants.suspend("zed")
+    tenants.offboard("acme")
+    assert asked(sensors["tenant_registry"], instance) == ([], "removed acme")
+    assert instance.get_dynamic_partitions(PARTITIONS) == ["zed", "somebody-elses"]
+    assert asked(sensors["tenant_registry"], instance) == ([], "nothing changed")
 
 
 def test_abandoned_runs_are_ended(sensors, instance, monkeypatch):

@@ -1,0 +1,79 @@
+"""Tenants that come, change and go, with all that follows at once: role, marts that fit, files that must not disagree.
+
+Stands above the domains, because a tenant concerns several of them. Dagster's partitions follow by themselves
+(`defs/tenant_partitions.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psycopg
+
+from analytics_dagster import deployment
+from analytics_dagster.billing import load_plans
+from analytics_dagster.errors import AnalyticsError
+from analytics_dagster.schemas import TenantConfiguration
+from analytics_dagster.tenancy import Change, Registered, moving, register, registry
+from analytics_dagster.transform import forget_models
+from analytics_dagster.warehouse.roles import ensure_tenant_role
+
+
+def register_files(connection: psycopg.Connection, tenants: Sequence[TenantConfiguration]) -> Registered:
+    """What the deployment does: all files, or none."""
+    _require_billable(tenants)
+    with connection.transaction():
+        outcome = register(connection, tenants)
+        if any(change.changes_the_past for change in outcome.changes):
+            forget_models(connection)
+        for tenant in tenants:
+            ensure_tenant_role(connection, tenant.tenant_id)
+    return outcome
+
+
+def add_tenant(
+    connection: psycopg.Connection, tenant: TenantConfiguration, *, tenants_dir: Path, actor: str
+) -> Registered:
+    """One tenant that no file declares."""
+    file = tenants_dir / f"{tenant.tenant_id}.yaml"
+    if file.exists():
+        raise AnalyticsError(
+            f"tenant {tenant.tenant_id} is declared by a file already",
+            where=str(file),
+            remedy="apply it: analytics-dagster prepare",
+        )
+    _require_billable([tenant])
+    with connection.transaction():
+        outcome = registry.add(connection, tenant, actor=actor)
+        ensure_tenant_role(connection, tenant.tenant_id)
+    return outcome
+
+
+def change_tenant(
+    connection: psycopg.Connection, tenant_id: str, fields: Mapping[str, object], *, actor: str
+) -> tuple[Change, ...]:
+    """Other values for some fields; when they change what past days mean, the next deployment builds all marts anew."""
+    with connection.transaction():
+        after, changes = registry.change(connection, tenant_id, fields, actor=actor)
+        _require_billable([after])
+        if any(change.changes_the_past for change in changes):
+            forget_models(connection)
+            deployment.require(connection)
+    return changes
+
+
+def offboard_tenant(
+    connection: psycopg.Connection, tenant_id: str, *, tenants_dir: Path, actor: str, reason: str
+) -> None:
+    """For ever. A file that still declares it would stop the next deployment, so that goes first."""
+    file = tenants_dir / f"{tenant_id}.yaml"
+    if file.exists():
+        raise AnalyticsError(
+            f"tenant {tenant_id} is still declared by a file", where=str(file), remedy="delete the file, then offboard"
+        )
+    moving.offboard(connection, tenant_id, actor=actor, reason=reason)
+
+
+def _require_billable(tenants: Sequence[TenantConfiguration]) -> None:
+    plans = load_plans()
+    for tenant in tenants:
+        plans.require(tenant.plan, tenant.currency, tenant_id=tenant.tenant_id)
