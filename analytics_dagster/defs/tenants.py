@@ -7,7 +7,8 @@ from analytics_dagster.defs.labels import OWNERS
 from analytics_dagster.defs.partitions import TENANTS
 from analytics_dagster.defs.previews import markdown_table
 from analytics_dagster.defs.resources import Warehouse
-from analytics_dagster.tenancy import Change, load_tenant_files, register
+from analytics_dagster.registration import register_and_release
+from analytics_dagster.tenancy import Change, load_tenant_files
 from analytics_dagster.transform import forget_models
 from analytics_dagster.warehouse.roles import ensure_tenant_role
 
@@ -20,16 +21,17 @@ def tenants(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Mater
     for tenant in configurations:
         plans.require(tenant.plan, tenant.currency, tenant_id=tenant.tenant_id)
     with warehouse.connect() as connection:
-        registered = register(connection, configurations)
+        registration = register_and_release(connection, configurations)
         for tenant in configurations:
             ensure_tenant_role(connection, tenant.tenant_id)
-        if any(change.changes_the_past for change in registered.changes):
+        if any(change.changes_the_past for change in registration.registered.changes):
             forget_models(connection)
     context.instance.add_dynamic_partitions(TENANTS, [tenant.tenant_id for tenant in configurations])
     return dg.MaterializeResult(
         metadata={
             "tenants": len(configurations),
-            "added": list(registered.added),
-            "changes": markdown_table(Change, registered.changes),
+            "added": list(registration.registered.added),
+            "changes": markdown_table(Change, registration.registered.changes),
+            "events released from the quarantine": sum(done.accepted for done in registration.released.values()),
         }
     )

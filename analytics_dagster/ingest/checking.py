@@ -105,7 +105,7 @@ class Checker:
                 number = int(lines.numbers[position])
                 refused.append(RefusedLine(origin.batch_id, number, line, outcome))
             else:
-                late_rows.append(_row(position, outcome))
+                late_rows.append({"position": position, **event_row(*outcome)})
         if late_rows:
             rows = pa.concat_tables([rows, pa.Table.from_pylist(late_rows, schema=ROW)]).sort_by("position")
         positions = rows["position"].to_numpy()
@@ -208,11 +208,10 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _row(position: int, outcome: tuple[str, AnalyticsEvent]) -> dict[str, Any]:
-    tenant_id, event = outcome
+def event_row(tenant_id: str, event: AnalyticsEvent) -> dict[str, Any]:
+    """The columns of raw.events that the line itself fills."""
     metadata = event.metadata
     return {
-        "position": position,
         "tenant_id": tenant_id,
         "event_id": metadata.event_id,
         "event_type": event.event_type.value,

@@ -10,6 +10,7 @@ from small_day import DAY, TENANTS
 from analytics_dagster.defs.partitions import RANGE_END, RANGE_START
 from analytics_dagster.defs.partitions import TENANTS as PARTITIONS
 from analytics_dagster.settings import settings
+from analytics_dagster.warehouse import connect
 
 NOON = datetime(2026, 4, 2, 12, tzinfo=UTC)
 
@@ -101,6 +102,18 @@ def test_the_same_files_ask_once_and_a_new_one_asks_again(sensors, instance):
     assert len(keys) == 1, "Dagster starts one run for a run key"
     small_day.land(landing, name="late")
     assert asked(sensors["landing_files"], instance)[0][0].run_key not in keys
+
+
+def test_a_replay_asks_for_its_day_once_more(sensors, instance, warehouse):
+    small_day.land(settings().landing_dir)
+    (before,) = asked(sensors["landing_files"], instance)[0]
+    with connect(warehouse) as connection:
+        connection.execute(
+            "insert into raw.replays (load_day, accepted, duplicate, actor) values (%s, 1, 0, 'ann')", [DAY]
+        )
+    (first,), (second,) = (asked(sensors["landing_files"], instance)[0] for _ in range(2))
+    assert ranges(first) == ranges(before) == (DAY.isoformat(), DAY.isoformat())
+    assert first.run_key == second.run_key != before.run_key
 
 
 def test_loaded_and_built_files_ask_no_more(sensors, platform):
