@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from analytics_dagster.cli import collect, deployment, run, sql, status, ui
+from analytics_dagster.cli import collect, deployment, quarantine, run, sql, status, ui
 from analytics_dagster.cli.console import errors
 from analytics_dagster.errors import AnalyticsError, TransientError
 
@@ -14,7 +14,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, ui, collect, status, sql, deployment):
+for command in (run, ui, collect, quarantine, status, sql, deployment):
     command.register(app)
 
 FAILED, USAGE, TRY_AGAIN, INTERRUPTED = 1, 2, 3, 130

@@ -1,6 +1,10 @@
-"""Where the command line prints: results to standard output, everything else to standard error."""
+"""Where the command line prints: results to standard output, everything else to standard error.
+
+What tenants wrote is shown, never obeyed: no markup, no control character reaches the terminal.
+"""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
@@ -17,9 +21,22 @@ errors = Console(stderr=True)
 
 
 def print_json(value: Any) -> None:
-    out.print(
-        json.dumps(value, indent=2, default=str, ensure_ascii=False), markup=False, highlight=False, soft_wrap=True
-    )
+    out.print(json_text(value, indent=2), markup=False, highlight=False, soft_wrap=True)
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Readable JSON in which every character that a terminal might obey is escaped, as JSON allows."""
+    text = json.dumps(value, indent=indent, default=str, ensure_ascii=False)
+    return re.sub(r"[^ -~\n]", lambda found: _unless_printable(found[0], json.dumps(found[0])[1:-1]), text)
+
+
+def printable(text: str) -> str:
+    """Text of other people: line breaks stay, other control and formatting characters become escapes."""
+    return re.sub(r"[^ -~\n]", lambda found: _unless_printable(found[0], ascii(found[0])[1:-1]), text)
+
+
+def _unless_printable(character: str, escaped: str) -> str:
+    return character if character.isprintable() else escaped
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
@@ -44,4 +61,4 @@ def _cell(value: object) -> Text:
         return Text(f"{value.normalize():,f}")
     if isinstance(value, float):
         return Text(f"{value:,.2f}")
-    return Text(str(value))
+    return Text(printable(str(value)))
