@@ -19,6 +19,14 @@ group by b.load_day, built.batch_id
 having max(b.batch_id) > coalesce(built.batch_id, 0)
 """
 
+UNBUILT_REPLAYS = """
+select r.load_day, max(r.replay_id)
+from raw.replays as r
+left join pipeline.built_loads as built on built.load_day = r.load_day
+where r.replay_id > coalesce(built.replay_id, 0)
+group by r.load_day
+"""
+
 UNPUBLISHED = """
 select t.tenant_id
 from tenancy.tenants as t
@@ -82,10 +90,17 @@ def work_due(connection: psycopg.Connection, landed: Iterable[tuple[date, str]])
 
 
 def load_days_due(connection: psycopg.Connection, landed: Iterable[tuple[date, str]]) -> tuple[date, ...]:
-    """Days with a landed file (day, path) that was never read, and days whose last build did not finish."""
+    """Days with a landed file (day, path) never read, or with a file or a replay that no build finished with."""
     read = set(connection.execute("select load_day, path from raw.sightings").fetchall())
     new = {day for day, path in landed if (day, path) not in read}
-    return tuple(sorted(new | {day for (day,) in connection.execute(UNBUILT_DAYS)}))
+    return tuple(
+        sorted(new | {day for (day,) in connection.execute(UNBUILT_DAYS)} | unbuilt_replays(connection).keys())
+    )
+
+
+def unbuilt_replays(connection: psycopg.Connection) -> dict[date, int]:
+    """The newest replay of each loading day that it changed since the day was built."""
+    return dict(connection.execute(UNBUILT_REPLAYS).fetchall())
 
 
 def training_due(connection: psycopg.Connection) -> bool:

@@ -1,10 +1,12 @@
-"""Tenants that come, change and go, with all that follows at once: role, marts that fit, files that must not disagree.
+"""Tenants that come, change and go, with all that follows at once: role, marts that fit, files that must not
+disagree, events that waited in the quarantine.
 
 Stands above the domains, because a tenant concerns several of them. Dagster's partitions follow by themselves
 (`defs/tenant_partitions.py`).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -12,27 +14,36 @@ import psycopg
 from analytics_dagster import deployment
 from analytics_dagster.billing import load_plans
 from analytics_dagster.errors import AnalyticsError
+from analytics_dagster.ingest.quarantine import ReplayReport, release_tenant
 from analytics_dagster.schemas import TenantConfiguration
 from analytics_dagster.tenancy import Change, Registered, moving, register, registry
 from analytics_dagster.transform import forget_models
 from analytics_dagster.warehouse.roles import ensure_tenant_role
 
 
-def register_files(connection: psycopg.Connection, tenants: Sequence[TenantConfiguration]) -> Registered:
+@dataclass(frozen=True)
+class Registration:
+    registered: Registered
+    released: Mapping[str, ReplayReport]  # by tenant, for those that are new
+
+    @property
+    def released_events(self) -> int:
+        return sum(report.accepted for report in self.released.values())
+
+
+def register_files(connection: psycopg.Connection, tenants: Sequence[TenantConfiguration]) -> Registration:
     """What the deployment does: all files, or none."""
     _require_billable(tenants)
     with connection.transaction():
-        outcome = register(connection, tenants)
-        if any(change.changes_the_past for change in outcome.changes):
+        registered = register(connection, tenants)
+        if any(change.changes_the_past for change in registered.changes):
             forget_models(connection)
-        for tenant in tenants:
-            ensure_tenant_role(connection, tenant.tenant_id)
-    return outcome
+        return _welcome(connection, registered, [tenant.tenant_id for tenant in tenants])
 
 
 def add_tenant(
     connection: psycopg.Connection, tenant: TenantConfiguration, *, tenants_dir: Path, actor: str
-) -> Registered:
+) -> Registration:
     """One tenant that no file declares."""
     file = tenants_dir / f"{tenant.tenant_id}.yaml"
     if file.exists():
@@ -43,9 +54,7 @@ def add_tenant(
         )
     _require_billable([tenant])
     with connection.transaction():
-        outcome = registry.add(connection, tenant, actor=actor)
-        ensure_tenant_role(connection, tenant.tenant_id)
-    return outcome
+        return _welcome(connection, registry.add(connection, tenant, actor=actor), [tenant.tenant_id])
 
 
 def change_tenant(
@@ -71,6 +80,13 @@ def offboard_tenant(
             f"tenant {tenant_id} is still declared by a file", where=str(file), remedy="delete the file, then offboard"
         )
     moving.offboard(connection, tenant_id, actor=actor, reason=reason)
+
+
+def _welcome(connection: psycopg.Connection, registered: Registered, tenant_ids: Sequence[str]) -> Registration:
+    """A load under way is waited for when a tenant is new: it may know nothing of it yet."""
+    for tenant_id in tenant_ids:
+        ensure_tenant_role(connection, tenant_id)
+    return Registration(registered, {new: release_tenant(connection, new) for new in registered.added})
 
 
 def _require_billable(tenants: Sequence[TenantConfiguration]) -> None:

@@ -31,6 +31,12 @@ def land(landing: Path, day: date = DAY, *, name: str = "a", spoil: Spoil | None
         (folder / f"{name}.ndjson").write_text("".join(json.dumps(event) + "\n" for event in events))
 
 
+def music(day: date) -> list[dict[str, Any]]:
+    """What a tenant that streams music sends on a day, in the words of tonewave."""
+    (tonewave,) = (tenant for tenant in load_tenant_files(PROJECT_ROOT / "tenants") if tenant.tenant_id == "tonewave")
+    return [event for number in range(USERS) for event in _of_user(tonewave, day, f"m{number}")]
+
+
 def _of_user(tenant: TenantConfiguration, day: date, user: str) -> list[dict[str, Any]]:
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)  # the same day in every time zone of the sample
     kinds = [("user_action", ACTIONS[tenant.kind], {}), ("transaction", "payment_succeeded", {"amount": "10.00"})]

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer.main
 
@@ -54,13 +54,18 @@ def wrong_variables(text: str) -> list[str]:
 
 @cache
 def commands() -> dict[str, set[str]]:
-    return {name: options(command) for name, command in getattr(typer.main.get_command(app), "commands", {}).items()}
+    group = typer.main.get_command(app)
+    return dict(_options(group, ""))
 
 
-def options(command: click.Command) -> set[str]:
-    """Those of a command and of the commands below it."""
-    own = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
-    return own.union(*(options(below) for below in getattr(command, "commands", {}).values()))
+def _options(group: Any, within: str) -> Iterator[tuple[str, set[str]]]:
+    """The options of each command, and of those within it, such as `quarantine list`."""
+    for name, command in getattr(group, "commands", {}).items():
+        yield (
+            f"{within}{name}",
+            {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]},
+        )
+        yield from _options(command, f"{within}{name} ")
 
 
 def wrong_commands(text: str) -> Iterator[str]:
@@ -69,7 +74,10 @@ def wrong_commands(text: str) -> Iterator[str]:
         words = [word for word in re.sub(r"\"[^\"]*\"?|'[^']*'?|#.*", "", ours).split() if word != "\\"]
         if not words or words[0].endswith(")"):
             continue
-        name, options = words[0].rstrip(")"), [word.partition("=")[0].rstrip(')"') for word in words[1:]]
+        name, words = words[0].rstrip(")"), words[1:]
+        while words and f"{name} {words[0]}" in commands():
+            name, words = f"{name} {words[0]}", words[1:]
+        options = [word.partition("=")[0].rstrip(')"') for word in words]
         if name not in commands():
             yield f"analytics-dagster {name}"
             continue
@@ -155,6 +163,7 @@ def test_what_a_document_names_exists(document: Path) -> None:
             "```sh\nanalytics-dagster sql --tenants kirana \"select '--no option'\"\n```",
             "analytics-dagster sql --tenants",
         ),
+        ("`analytics-dagster quarantine list --tenants kirana`", "analytics-dagster quarantine list --tenants"),
         ("`raw.quarantined`", "raw.quarantined"),
         ("```sql\nselect * from marts.kpi_weekly\n```", "marts.kpi_weekly"),
         ("`analytics_dagster/ingests/`", "analytics_dagster/ingests/"),

@@ -30,11 +30,17 @@ def tables(connection):
 
         def build(self, day):
             connection.execute(
-                "insert into pipeline.built_loads (load_day, batch_id, built_at)"
-                " select load_day, max(batch_id), clock_timestamp() from raw.batches where load_day = %s"
-                " group by load_day on conflict (load_day) do update"
-                " set batch_id = excluded.batch_id, built_at = excluded.built_at",
+                "insert into pipeline.built_loads (load_day, batch_id, replay_id, built_at)"
+                " select load_day, max(batch_id), coalesce((select max(replay_id) from raw.replays), 0),"
+                " clock_timestamp() from raw.batches where load_day = %s"
+                " group by load_day on conflict (load_day) do update set batch_id = excluded.batch_id,"
+                " replay_id = excluded.replay_id, built_at = excluded.built_at",
                 [day],
+            )
+
+        def replay(self, day):
+            connection.execute(
+                "insert into raw.replays (load_day, accepted, duplicate, actor) values (%s, 1, 0, 'ann')", [day]
             )
 
         def publish(self, tenant_id, as_of):
@@ -85,6 +91,20 @@ def test_a_late_file_makes_a_built_day_due_again(tables):
     assert tables.due([(JAN_30, "a.ndjson")]).load_days == ()
     tables.load(JAN_30, "late.ndjson")
     assert tables.due().load_days == (JAN_30,)
+
+
+def test_a_replay_makes_a_built_day_due_again(tables, connection):
+    tables.load(JAN_30, "a.ndjson")
+    tables.load(JAN_30 + timedelta(days=1), "b.ndjson")
+    tables.build(JAN_30)
+    tables.build(JAN_30 + timedelta(days=1))
+    tables.replay(JAN_30)
+    tables.replay(JAN_30)
+    assert tables.due().load_days == (JAN_30,)
+    assert due.unbuilt_replays(connection) == {JAN_30: 2}
+    tables.build(JAN_30)
+    assert tables.due().load_days == ()
+    assert due.unbuilt_replays(connection) == {}
 
 
 def test_active_tenants_are_published_after_each_build(tables):

@@ -1,4 +1,7 @@
-"""Where the command line prints: results to standard output, everything else to standard error."""
+"""Where the command line prints: results to standard output, everything else to standard error.
+
+What tenants wrote is shown, never obeyed: no markup, no control character reaches the terminal.
+"""
 
 import json
 import sys
@@ -23,10 +26,13 @@ def plain(text: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    text = json.dumps(value, indent=2, default=str, ensure_ascii=False)
-    # json escapes the C0 controls; the others can stand in strings only, so an escape of JSON fits
-    harmless = "".join(letter if _is_harmless(letter) else json.dumps(letter)[1:-1] for letter in text)
-    out.print(harmless, markup=False, highlight=False, soft_wrap=True)
+    out.print(json_text(value, indent=2), markup=False, highlight=False, soft_wrap=True)
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Readable JSON; json escapes the C0 controls, the others can stand in strings only, so an escape of JSON fits."""
+    text = json.dumps(value, indent=indent, default=str, ensure_ascii=False)
+    return "".join(letter if _is_harmless(letter) else json.dumps(letter)[1:-1] for letter in text)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

@@ -15,7 +15,8 @@ def tenants(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Mater
     """Who the tenants are: one file each in `tenants/`, or added by a command; with a database role and a partition."""
     configurations = load_tenant_files(warehouse.settings.tenants_dir)
     with warehouse.connect() as connection:
-        registered = register_files(connection, configurations)
+        registration = register_files(connection, configurations)
+    registered = registration.registered
     for tenant_id in registered.taken_over:
         context.log.warning("%s was added by a command; from now on its file says what it is", tenant_id)
     with warehouse.connect() as connection:
@@ -26,6 +27,7 @@ def tenants(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Mater
             "added": list(registered.added),
             "taken over by a file": list(registered.taken_over),
             "changes": markdown_table(Change, registered.changes),
+            "events released from the quarantine": registration.released_events,
             "new partitions": list(followed.added),
             "removed partitions": list(followed.removed),
         }

@@ -22,7 +22,7 @@ from analytics_dagster.transform import (
     clear_scope,
     ensure_manifest,
     mark_built,
-    newest_batches,
+    newest_changes,
     prepare,
     write_scope,
 )
@@ -70,7 +70,7 @@ def dbt_tables(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Itera
     """Restates the (tenant, day)s that the loads of these partitions touched, in one dbt call for all tenants."""
     load_days = [day_of(key) for key in context.partition_keys]
     with warehouse.connect() as connection:
-        newest = newest_batches(connection, load_days)
+        newest = newest_changes(connection, load_days)
         touched = write_scope(connection, context.run.run_id, load_days)
     context.log.info("restating %s days of tenants", touched)
     try:

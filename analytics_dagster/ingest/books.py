@@ -20,9 +20,10 @@ events as (
     select tenant_id, count(*) as rows from raw.events where load_day = any(%(days)s) group by tenant_id
 ),
 quarantine as (
-    -- an entry without a line number is about a file, not about a line
+    -- an entry without a line number is about a file, not about a line; a replayed one is accepted or a duplicate
     select coalesce(tenant_id, '(unknown)') as tenant_id, count(*) as rows
-    from raw.quarantine where load_day = any(%(days)s) and line_number is not null group by 1
+    from raw.quarantine
+    where load_day = any(%(days)s) and line_number is not null and status <> 'replayed' group by 1
 )
 select
     coalesce(a.tenant_id, e.tenant_id, q.tenant_id) as tenant_id,

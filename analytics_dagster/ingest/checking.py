@@ -18,9 +18,10 @@ import numpy as np
 import pyarrow as pa
 
 from analytics_dagster.ingest.blocks import Block
+from analytics_dagster.ingest.known import Mask
 from analytics_dagster.ingest.sizes import oversized
 from analytics_dagster.ingest.surely_good import SURELY_GOOD
-from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, judge
+from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, conflicting, judge
 from analytics_dagster.schemas import AnalyticsEvent
 
 THREADS = 2
@@ -73,6 +74,14 @@ class Checked:
     lines: "Lines"
     oversized: Counter[tuple[int, str]]
 
+    def conflicts(self, chosen: Mask) -> list[RefusedLine]:
+        """Accepted ones that are refused after all: another event has their id."""
+        rows = self.accepted.filter(pa.array(chosen)).select(["tenant_id", "event_id"]).to_pylist()
+        return [
+            self.lines.refused(position, Refusal(row["tenant_id"], (conflicting(row["event_id"]),)))
+            for position, row in zip(self.positions[chosen].tolist(), rows, strict=True)
+        ]
+
 
 class Checker:
     """Holds one DuckDB; not for two threads at once."""
@@ -121,7 +130,7 @@ class Checker:
             if isinstance(outcome, Refusal):
                 refused.append(lines.refused(position, outcome))
             else:
-                late_rows.append(_row(position, outcome))
+                late_rows.append({"position": position, **event_row(*outcome)})
         if late_rows:
             rows = pa.concat_tables([rows, pa.Table.from_pylist(late_rows, schema=ROW)]).sort_by("position")
         positions = rows["position"].to_numpy()
@@ -249,11 +258,10 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _row(position: int, outcome: tuple[str, AnalyticsEvent]) -> dict[str, Any]:
-    tenant_id, event = outcome
+def event_row(tenant_id: str, event: AnalyticsEvent) -> dict[str, Any]:
+    """The columns of raw.events that the line itself fills."""
     metadata = event.metadata
     return {
-        "position": position,
         "tenant_id": tenant_id,
         "event_id": metadata.event_id,
         "event_type": event.event_type.value,

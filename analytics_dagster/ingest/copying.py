@@ -5,7 +5,6 @@ of a chunk with their lengths in one call; what PostgreSQL then has to parse is 
 """
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import pyarrow.compute as pc
 BEGINNING = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END = b"\xff\xff"
 POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 in microseconds since 1970
-POSTGRES_DAY_ZERO = date(2000, 1, 1)
+POSTGRES_EPOCH_DAY = 10_957  # the same in days
 NULL_LENGTH = -1
 JSONB = "properties"
 JSONB_VERSION = 1
@@ -24,14 +23,12 @@ PIECE_BYTES = 1 << 20
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def copy_data(rows: pa.Table, day: date) -> pa.Array:
-    """An element for each row, in the order of its columns and then the loading day."""
+def copy_data(rows: pa.Table) -> pa.Array:
+    """An element for each row, in the order of its columns."""
     count = rows.num_rows
-    parts = [_fixed(count, fields=np.full(count, rows.num_columns + 1, ">i2"))]
+    parts = [_fixed(count, fields=np.full(count, rows.num_columns, ">i2"))]
     for name in rows.column_names:
         parts += _field(name, rows[name].combine_chunks())
-    day_number = np.full(count, (day - POSTGRES_DAY_ZERO).days, ">i4")
-    parts.append(_fixed(count, length=np.full(count, 4, ">i4"), value=day_number))
     return pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.binary()))
 
 
@@ -59,6 +56,8 @@ def _field(name: str, column: pa.Array) -> list[pa.Array]:
         return [_fixed(count, length=lengths.astype(">i4")), values]
     if pa.types.is_timestamp(kind):
         value = (column.cast(pa.int64()).to_numpy() - POSTGRES_EPOCH).astype(">i8")
+    elif pa.types.is_date(kind):
+        value = (column.cast(pa.int32()).to_numpy() - POSTGRES_EPOCH_DAY).astype(">i4")
     elif pa.types.is_boolean(kind):
         value = column.cast(pa.uint8()).to_numpy()
     else:

@@ -70,19 +70,20 @@ def pending_files(landing_dir: Path, day: date | None = None) -> Landing:
             if isinstance(found, FileProblem):
                 problems.append(found)
             else:
-                inner = found.relative_to(root).parts
+                name = _text("/".join(found.relative_to(root).parts))
                 days.setdefault(folder_day, []).append(
-                    LandingFile(
-                        path=found,
-                        name=_text("/".join(inner)),
-                        day=folder_day,
-                        claimed_tenant=_text(inner[1]) if len(inner) > 2 else None,  # noqa: PLR2004
-                    )
+                    LandingFile(path=found, name=name, day=folder_day, claimed_tenant=claimed_tenant(name))
                 )
     return Landing(
         days={day: sorted(days[day], key=lambda file: file.name) for day in sorted(days)},
         problems=tuple(sorted(problems, key=lambda problem: problem.path)),
     )
+
+
+def claimed_tenant(name: str) -> str | None:
+    """What the transport says about a file, by its name below the landing folder: `<day>/[<tenant_id>/]<file>`."""
+    _, folder, *below = name.split("/", 2)
+    return folder if below else None
 
 
 def _walk(folder: Path, root: Path) -> Iterator[Path | FileProblem]:

@@ -20,7 +20,6 @@ from analytics_dagster.ingest.landing import pending_files
 from analytics_dagster.ingest.preparing import Preparer
 from analytics_dagster.ingest.report import UNKNOWN_TENANT, FileProblem, LoadReport, Tally
 from analytics_dagster.ingest.sizes import write_oversized
-from analytics_dagster.tenancy import Status, tenants_by_status
 from analytics_dagster.tenancy.limits import tenant_limits
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
@@ -70,7 +69,7 @@ def _load(connection: psycopg.Connection, landing_dir: Path, day: date, unfit: d
 
 def _write(connection: psycopg.Connection, day: date, batches: list[Batch]) -> dict[tuple[int, str], Tally]:
     registered = writing.registered_tenants(connection)
-    offboarded = frozenset(tenants_by_status(connection, Status.OFFBOARDED))
+    offboarded = writing.offboarded_tenants(connection)
     event_bytes = {tenant: limits.event_bytes for tenant, limits in tenant_limits(connection).items()}
     writing.write_batches(
         connection, day, [(batch.batch_id, batch.file.name, batch.sha256, batch.bytes) for batch in batches]
@@ -78,19 +77,18 @@ def _write(connection: psycopg.Connection, day: date, batches: list[Batch]) -> d
     remember_history(connection)
     register = Register(connection)
     sieve = register.sieve(lines=sum(batch.bytes for batch in batches) // SHORTEST_LINE)
-    repeats.prepare(connection)
     accepted, duplicate, quarantined, oversized = Count(), Count(), Count(), Count()
     with Checker(registered, offboarded=offboarded, event_bytes=event_bytes) as checker:
         preparer = Preparer(checker, sieve, register.key, day)
-        with one_ahead(map(preparer.prepare, chunks(batches))) as prepared:
-            for chunk in prepared:
+        with repeats.comparing(connection), one_ahead(map(preparer.prepare, chunks(batches))) as ahead:
+            for checked, chunk in ahead:
                 settled = repeats.settle(connection, chunk, register)
-                refused = [*chunk.checked.refused, *settled.conflicts]
+                refused = [*checked.refused, *checked.conflicts(settled.conflicting)]
                 writing.write_quarantine(connection, day, refused)
                 accepted += chunk.count(settled.new)
                 duplicate += chunk.count(settled.duplicate)
                 quarantined += _count(refused)
-                oversized += chunk.checked.oversized
+                oversized += checked.oversized
                 note_long_lines(batches, refused)
     register.write()
     books = {

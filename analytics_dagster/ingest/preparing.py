@@ -4,7 +4,7 @@ Runs ahead of the writing, in a thread of its own, so it asks the warehouse noth
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -22,7 +22,6 @@ Places = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class Prepared:
-    checked: Checked
     encoded: pa.Array  # a row of the copy for each accepted line
     hashes: Hashes
     doubtful: Mask  # may be a repeat
@@ -41,6 +40,27 @@ class Prepared:
         return Counter({account: count for account, count in zip(self._accounts, counts, strict=True) if count})
 
 
+def prepared(rows: pa.Table, key: str, doubtful: Callable[[Hashes], Mask]) -> Prepared:
+    """`rows` have the columns of raw.events."""
+    tenants = rows["tenant_id"].combine_chunks()
+    hashes = identities(tenants, rows["event_id"].combine_chunks(), key)
+    coded = tenants.dictionary_encode()
+    code = coded.indices.to_numpy().astype(np.int64)
+    batch_ids, line_numbers = rows["batch_id"].to_numpy(), rows["line_number"].to_numpy()
+    batches, batch = np.unique(batch_ids, return_inverse=True)
+    names = coded.dictionary.to_pylist()
+    return Prepared(
+        encoded=copy_data(rows),
+        hashes=hashes,
+        doubtful=doubtful(hashes),
+        batch_ids=batch_ids,
+        line_numbers=line_numbers,
+        order=np.lexsort((rows["occurred_at"].cast(pa.int64()).to_numpy(), code)),
+        _account=batch.astype(np.int64) * len(names) + code,
+        _accounts=[(batch_id, tenant) for batch_id in batches.tolist() for tenant in names],
+    )
+
+
 class Preparer:
     def __init__(self, checker: Checker, sieve: Sieve, key: str, day: date) -> None:
         self._checker = checker
@@ -48,20 +68,7 @@ class Preparer:
         self._key = key
         self._day = day
 
-    def prepare(self, chunk: Iterable[tuple[Origin, Block]]) -> Prepared:
+    def prepare(self, chunk: Iterable[tuple[Origin, Block]]) -> tuple[Checked, Prepared]:
         checked = self._checker.check(chunk)
-        rows = checked.accepted.combine_chunks()
-        tenants = rows["tenant_id"].combine_chunks()
-        hashes = identities(tenants, rows["event_id"].combine_chunks(), self._key)
-        doubtful = self._sieve.doubtful(hashes)
-        coded = tenants.dictionary_encode()
-        code = coded.indices.to_numpy().astype(np.int64)
-        order = np.lexsort((rows["occurred_at"].cast(pa.int64()).to_numpy(), code))
-        batch_ids, line_numbers = rows["batch_id"].to_numpy(), rows["line_number"].to_numpy()
-        batches, batch = np.unique(batch_ids, return_inverse=True)
-        names = coded.dictionary.to_pylist()
-        accounts = [(batch_id, tenant) for batch_id in batches.tolist() for tenant in names]
-        account = batch.astype(np.int64) * len(names) + code
-        return Prepared(
-            checked, copy_data(rows, self._day), hashes, doubtful, batch_ids, line_numbers, order, account, accounts
-        )
+        days = pa.array(np.full(checked.accepted.num_rows, self._day, "datetime64[D]"))
+        return checked, prepared(checked.accepted.append_column("load_day", days), self._key, self._sieve.doubtful)

@@ -3,20 +3,19 @@
 The first wins, in the order of loads, files and lines. A conflict is no loss: its line goes to quarantine.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import psycopg
 import pyarrow as pa
 
-from analytics_dagster.ingest.checking import RefusedLine
 from analytics_dagster.ingest.known import Mask, Register
-from analytics_dagster.ingest.preparing import Places, Prepared
-from analytics_dagster.ingest.verdict import Refusal, conflicting
+from analytics_dagster.ingest.preparing import Prepared
 from analytics_dagster.ingest.writing import copy_events
 
 CONTENT = ("event_type", "event_name", "source", "user_id", "anonymous_id", "is_test", "properties")
-CREATE = "create temporary table repeats (like raw.events) on commit drop"
 
 # `lateral`, because of a table filled a moment ago the planner knows nothing, and would read raw.events whole.
 # An event with the same id at another time is not found, so it is a conflict, too.
@@ -36,28 +35,30 @@ where earlier.found is null
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of the accepted lines of a chunk: each is in exactly one of the three."""
+    """What became of the events of a chunk: each is in exactly one of the three."""
 
     new: Mask
     duplicate: Mask
-    conflicts: list[RefusedLine]
+    conflicting: Mask
 
 
-def prepare(connection: psycopg.Connection) -> None:
-    connection.execute(CREATE)
+@contextmanager
+def comparing(connection: psycopg.Connection) -> Iterator[None]:
+    """The table that repeats are compared in; `settle` needs it."""
+    connection.execute("create temporary table repeats (like raw.events) on commit drop")
+    yield
+    connection.execute("drop table repeats")
 
 
 def settle(connection: psycopg.Connection, chunk: Prepared, register: Register) -> Settled:
     """Write the chunk's new events, and say what the others are."""
-    new = ~chunk.doubtful
-    _write(connection, chunk, register, new)
+    fresh = ~chunk.doubtful
+    _write(connection, chunk, register, fresh)
     late = _new_after_all(chunk, register)
     _write(connection, chunk, register, late)
-    repeats = np.flatnonzero(~(new | late))
-    conflicts = repeats[_is_conflict(connection, chunk, repeats)]
-    duplicate = ~(new | late)
-    duplicate[conflicts] = False
-    return Settled(new | late, duplicate, [_refused(chunk, place) for place in conflicts.tolist()])
+    repeated = ~(fresh | late)
+    conflicting = _conflicting(connection, chunk, repeated)
+    return Settled(fresh | late, repeated & ~conflicting, conflicting)
 
 
 def _write(connection: psycopg.Connection, chunk: Prepared, register: Register, chosen: Mask) -> None:
@@ -75,17 +76,13 @@ def _new_after_all(chunk: Prepared, register: Register) -> Mask:
     return late
 
 
-def _is_conflict(connection: psycopg.Connection, chunk: Prepared, repeats: Places) -> Mask:
-    if len(repeats) == 0:
-        return np.zeros(0, dtype=bool)
-    copy_events(connection, "repeats", chunk.encoded.take(pa.array(repeats)))
-    found = set(connection.execute(CONFLICTS).fetchall())
-    connection.execute("delete from repeats")
-    lines = zip(chunk.batch_ids[repeats].tolist(), chunk.line_numbers[repeats].tolist(), strict=True)
-    return np.array([line in found for line in lines], dtype=bool)
-
-
-def _refused(chunk: Prepared, place: int) -> RefusedLine:
-    row = chunk.checked.accepted.slice(place, 1).to_pylist()[0]
-    refusal = Refusal(row["tenant_id"], (conflicting(row["event_id"]),))
-    return chunk.checked.lines.refused(int(chunk.checked.positions[place]), refusal)
+def _conflicting(connection: psycopg.Connection, chunk: Prepared, repeated: Mask) -> Mask:
+    places = np.flatnonzero(repeated)
+    mask = np.zeros(len(repeated), dtype=bool)
+    if len(places):
+        copy_events(connection, "repeats", chunk.encoded.take(pa.array(places)))
+        found = set(connection.execute(CONFLICTS).fetchall())
+        connection.execute("truncate repeats")
+        lines = zip(chunk.batch_ids[places].tolist(), chunk.line_numbers[places].tolist(), strict=True)
+        mask[places] = [line in found for line in lines]
+    return mask

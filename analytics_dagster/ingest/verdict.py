@@ -45,12 +45,12 @@ def judge(
     """An accepted event and its tenant, or the refusal; the lines of offboarded tenants are theirs, and refused."""
     unreadable = _unreadable(line)
     if unreadable:
-        return Refusal(_account(claimed_tenant, None, registered, offboarded), (unreadable,))
+        return Refusal(account_of(claimed_tenant, None, registered, offboarded), (unreadable,))
     try:
         event = AnalyticsEvent.model_validate_json(line)
     except ValidationError as error:
         reasons = tuple(_reason(fault) for fault in error.errors(include_url=False))
-        return Refusal(_account(claimed_tenant, _named_tenant(line), registered, offboarded), reasons)
+        return Refusal(account_of(claimed_tenant, _named_tenant(line), registered, offboarded), reasons)
     tenant_id = event.metadata.tenant_id
     reasons = tuple(
         reason
@@ -62,11 +62,11 @@ def judge(
         if reason
     )
     if reasons:
-        return Refusal(_account(claimed_tenant, tenant_id, registered, offboarded), reasons)
+        return Refusal(account_of(claimed_tenant, tenant_id, registered, offboarded), reasons)
     return tenant_id, event
 
 
-def _account(
+def account_of(
     claimed_tenant: str | None, named_tenant: str | None, registered: AbstractSet[str], offboarded: AbstractSet[str]
 ) -> str | None:
     """Whose fault a refused line is. A folder speaks for its tenant alone: nobody can have another one held."""

@@ -42,6 +42,11 @@ def registered_tenants(connection: psycopg.Connection) -> frozenset[str]:
     return frozenset(tenants_by_status(connection, Status.ACTIVE, Status.SUSPENDED))
 
 
+def offboarded_tenants(connection: psycopg.Connection) -> frozenset[str]:
+    """Whose events are refused, in their own account."""
+    return frozenset(tenants_by_status(connection, Status.OFFBOARDED))
+
+
 def reserve_batches(connection: psycopg.Connection) -> int:
     """The first free number. Not the sequence's: a load that was killed would leave a gap to explain."""
     row = connection.execute("select coalesce(max(batch_id), 0) + 1 from raw.batches").fetchone()

@@ -2,7 +2,7 @@
 
 from analytics_dagster.transform.build import build, prepare
 from analytics_dagster.transform.manifest import ensure_manifest, project_fingerprint
-from analytics_dagster.transform.progress import forget_models, mark_built, newest_batches
+from analytics_dagster.transform.progress import forget_models, mark_built, newest_changes
 from analytics_dagster.transform.results import BuildFailedError, BuildResult, NodeResult
 from analytics_dagster.transform.scope import clear_scope, write_scope
 
@@ -15,7 +15,7 @@ __all__ = [
     "ensure_manifest",
     "forget_models",
     "mark_built",
-    "newest_batches",
+    "newest_changes",
     "prepare",
     "project_fingerprint",
     "write_scope",

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import dagster as dg
 import pytest
-from small_day import DAY, TENANTS
+from small_day import DAY, TENANTS, USERS, music
 
 from analytics_dagster import registration
+from analytics_dagster.ingest.quarantine import Choice, Edit, replay
 from analytics_dagster.settings import PROJECT_ROOT, settings
 from analytics_dagster.tenancy import load_tenant_files, moving
 from analytics_dagster.tenancy.files import configured
@@ -62,6 +63,73 @@ def test_a_day_of_eight_tenants_is_one_call_of_dbt(platform, dbt_calls):
     assert platform.run_all()
     assert len(dbt_calls) == 2
     assert platform.rows("select sum(value) from marts.kpi_daily where metric = 'revenue'") == [(640,)]
+
+
+def test_a_replayed_line_reaches_the_marts(platform):
+    """Quarantined, built without it, corrected and replayed: its day is judged and built again, and published."""
+    spoilt = []
+
+    def misname(tenant, event):
+        if tenant == "kirana" and event["event_name"] == "payment_succeeded":
+            spoilt.append(dict(event))
+            event["event_name"] = "Payment Succeeded"
+
+    platform.land(spoil=misname)
+    assert platform.run_all(), platform.messages
+    revenue = "select coalesce(sum(value), 0) from marts.kpi_daily where metric = 'revenue' and tenant_id = 'kirana'"
+    assert platform.rows(revenue) == [(0,)]
+    assert platform.run_all()
+    assert platform.messages == [], "nothing is due"
+
+    entries = platform.rows("select entry_id, path, line_number from raw.quarantine join raw.batches using (batch_id)")
+    edits = {
+        entry_id: Edit(path, line, json.dumps(event).encode(), "export")
+        for (entry_id, path, line), event in zip(sorted(entries, key=lambda entry: entry[2]), spoilt, strict=True)
+    }
+    with connect(platform.url) as connection:
+        report = replay(connection, Choice(entry_ids=tuple(edits)), actor="ann", edits=edits)
+    assert (report.accepted, report.load_days) == (USERS, (DAY,))
+    shares = (
+        "select observed from quality.results where tenant_id = 'kirana' and expectation = 'most_lines_are_well_formed'"
+    )
+    assert platform.rows(shares) == [(0.5,)]
+
+    assert platform.run_all(), platform.messages
+    titles = [message["title"] for message in platform.told("run_success")]
+    assert titles == [f"daily {DAY}", f"publish {TENANTS[0]} … {TENANTS[-1]}"]
+    assert platform.rows(revenue) == [(10 * USERS,)]
+    assert platform.rows(shares) == [(0,)], "judged again in the same run"
+    assert platform.run_all()
+    assert platform.messages == [], "the build saw the replay"
+
+
+def test_a_tenant_registered_late_has_its_events_released(platform, tmp_path, monkeypatch):
+    folder = tmp_path / "tenants"
+    shutil.copytree(PROJECT_ROOT / "tenants", folder)
+    monkeypatch.setenv("ANALYTICS_TENANTS_DIR", str(folder))
+    settings.cache_clear()
+    platform.settings = settings()
+    events = [event | {"metadata": event["metadata"] | {"tenant_id": "acme"}} for event in music(DAY)]
+    landed = platform.settings.landing_dir / DAY.isoformat() / "acme"
+    landed.mkdir(parents=True)
+    (landed / "a.ndjson").write_text("".join(json.dumps(event) + "\n" for event in events))
+    platform.land()
+    assert platform.run_all(), platform.messages
+    assert platform.rows("select received, quarantined from raw.accounts where tenant_id = '(unknown)'") == [
+        (len(events), len(events))
+    ]
+
+    known = (folder / "tonewave.yaml").read_text()
+    (folder / "acme.yaml").write_text(known.replace("tenant_id: tonewave", "tenant_id: acme"))
+    assert platform.run_all(), platform.messages
+    titles = [message["title"] for message in platform.told("run_success")]
+    assert titles[:2] == ["deploy", f"daily {DAY}"]
+    assert platform.rows("select received, accepted from raw.accounts where tenant_id = 'acme'") == [
+        (len(events), len(events))
+    ]
+    assert platform.rows("select sum(value) from marts.kpi_daily where metric = 'revenue' and tenant_id = 'acme'") == [
+        (10 * USERS,)
+    ]
 
 
 def test_progress_is_told_step_by_step(platform):

@@ -142,6 +142,18 @@ def test_the_same_files_ask_once_and_a_new_one_asks_again(sensors, instance):
     assert asked(sensors["landing_files"], instance)[0][0].run_key not in keys
 
 
+def test_a_replay_asks_for_its_day_once_more(sensors, instance, warehouse):
+    small_day.land(settings().landing_dir)
+    (before,) = asked(sensors["landing_files"], instance)[0]
+    with connect(warehouse) as connection:
+        connection.execute(
+            "insert into raw.replays (load_day, accepted, duplicate, actor) values (%s, 1, 0, 'ann')", [DAY]
+        )
+    (first,), (second,) = (asked(sensors["landing_files"], instance)[0] for _ in range(2))
+    assert ranges(first) == ranges(before) == (DAY.isoformat(), DAY.isoformat())
+    assert first.run_key == second.run_key != before.run_key
+
+
 def test_loaded_and_built_files_ask_no_more(sensors, platform):
     platform.land()
     assert platform.run_all()

@@ -48,6 +48,7 @@ def test_the_books_of_a_day_balance(raw):
         ("delete from raw.events where line_number = 1", ["acme"]),
         ("delete from raw.quarantine where tenant_id = 'acme'", ["acme"]),
         ("delete from raw.quarantine where tenant_id is null", ["(unknown)"]),
+        ("update raw.quarantine set status = 'replayed' where tenant_id is null", ["(unknown)"]),
         ("delete from raw.accounts", ["(unknown)", "acme"]),
         ("update raw.events set tenant_id = 'beta' where line_number = 1", ["acme", "beta"]),
         ("insert into raw.events select * from raw.events", ["acme"]),
@@ -56,6 +57,11 @@ def test_the_books_of_a_day_balance(raw):
 def test_what_is_lost_or_doubled_shows(raw, damage, unbalanced):
     raw.execute(damage)
     assert [book.tenant_id for book in books(raw, [DAY]) if not book.balances] == unbalanced
+
+
+def test_what_was_discarded_stays_in_the_books(raw):
+    raw.execute("update raw.quarantine set status = 'discarded'")
+    assert all(book.balances for book in books(raw, [DAY]))
 
 
 def test_a_book_adds_up():

@@ -41,7 +41,11 @@ def test_rows_arrive_as_they_are(connection: psycopg.Connection, rows: list[dict
     rows = [{**row, "line_number": number} for number, row in enumerate(rows)]
     table = pa.Table.from_pylist([{**row, "properties": json.dumps(row["properties"])} for row in rows], schema=SCHEMA)
     with connection.transaction(force_rollback=True):
-        copy_events(connection, "raw.events", copy_data(table, day))
+        copy_events(
+            connection,
+            "raw.events",
+            copy_data(table.append_column("load_day", pa.array([day] * len(rows), pa.date32()))),
+        )
         columns = ", ".join(SCHEMA.names)
         stored = connection.execute(f"select {columns}, load_day from raw.events order by line_number").fetchall()
     assert [dict(zip([*SCHEMA.names, "load_day"], row, strict=True)) for row in stored] == [

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from analytics_dagster.ingest import LandingError, pending_files
+from analytics_dagster.ingest.landing import claimed_tenant
 
 
 def put(path: Path) -> Path:
@@ -107,3 +108,15 @@ def test_names_of_any_bytes(tmp_path: Path) -> None:
     folder.mkdir()
     Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.ndjson")).write_bytes(b"")
     assert [file.name for file in pending_files(tmp_path).days[date(2026, 1, 2)]] == ["2026-01-02/caf\\xe9.ndjson"]
+
+
+@pytest.mark.parametrize(
+    ("name", "tenant"),
+    [
+        ("2026-01-31/a.ndjson", None),
+        ("2026-01-31/acme/a.ndjson", "acme"),
+        ("2026-01-31/acme/deep/er/a.ndjson", "acme"),
+    ],
+)
+def test_the_transport_is_found_again_by_the_name_of_the_file(name: str, tenant: str | None) -> None:
+    assert claimed_tenant(name) == tenant

@@ -1,8 +1,8 @@
-"""Which loads the marts contain: the newest file that a build saw, never an older one again."""
+"""Which loads the marts contain: the newest file and replay that a build saw, never an older one again."""
 
 from datetime import date
 
-from analytics_dagster.transform.progress import forget_models, mark_built, newest_batches
+from analytics_dagster.transform.progress import Newest, forget_models, mark_built, newest_changes
 
 DAY, NEXT, NEVER = date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 2)
 
@@ -15,20 +15,31 @@ def load(connection, day, name):
     return batch
 
 
+def replay(connection, day):
+    (number,) = connection.execute(
+        "insert into raw.replays (load_day, accepted, duplicate, actor) values (%s, 1, 0, 'ann') returning replay_id",
+        [day],
+    ).fetchone()
+    return number
+
+
 def built(connection):
-    return dict(connection.execute("select load_day, batch_id from pipeline.built_loads").fetchall())
+    rows = connection.execute("select load_day, batch_id, replay_id from pipeline.built_loads").fetchall()
+    return {day: Newest(batch, replayed) for day, batch, replayed in rows}
 
 
-def test_the_newest_file_of_each_day(connection):
+def test_the_newest_file_and_replay_of_each_day(connection):
     load(connection, DAY, "a")
     later, other = load(connection, DAY, "b"), load(connection, NEXT, "c")
-    assert newest_batches(connection, [DAY, NEXT, NEVER]) == {DAY: later, NEXT: other}
-    assert newest_batches(connection, []) == {}
+    replay(connection, DAY)
+    replayed = replay(connection, DAY)
+    assert newest_changes(connection, [DAY, NEXT, NEVER]) == {DAY: Newest(later, replayed), NEXT: Newest(other)}
+    assert newest_changes(connection, []) == {}
 
 
 def test_a_slow_build_takes_nothing_back(connection):
-    seen = {DAY: load(connection, DAY, "a")}
-    newer = {DAY: load(connection, DAY, "b")}
+    seen = {DAY: Newest(load(connection, DAY, "a"), replay(connection, DAY))}
+    newer = {DAY: Newest(load(connection, DAY, "b"), replay(connection, DAY))}
     mark_built(connection, newer)
     mark_built(connection, seen)
     assert built(connection) == newer
