@@ -50,7 +50,7 @@ def cost_of_history(
 
 
 def make_history(url: WarehouseUrl, folder: Path, events: int) -> None:
-    """As earlier loads have left it: a batch for each day, vacuumed and analysed."""
+    """As earlier loads and autovacuum have left it: a batch for each day, its rows frozen, the table analysed."""
     piece = min(events, EVENTS_A_DAY)
     files = [EventFile(piece, first=first) for first in range(0, events, piece)]
 
@@ -66,9 +66,9 @@ def make_history(url: WarehouseUrl, folder: Path, events: int) -> None:
                 " values (%s, %s, %s, %s, %s)",
                 [batch_id, file.day, f"{file.day}/history.ndjson", f"{batch_id:064x}", path.stat().st_size],
             )
-            copy_csv(connection, "raw.events", path)
+            copy_csv(connection, "raw.events", path, freeze=True)
             path.unlink()
     with connect(url, autocommit=True) as connection:
-        connection.execute("vacuum (analyze) raw.events")
+        connection.execute("analyze raw.events")
         if find_spec(MEMORY_OF_IDS):
             import_module(MEMORY_OF_IDS).rebuild(connection)
