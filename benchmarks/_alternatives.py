@@ -38,10 +38,10 @@ def bare_copy(url: WarehouseUrl, clean_csv: Path) -> float:
     return time.perf_counter() - started
 
 
-def copy_csv(connection: psycopg.Connection, table: str, clean_csv: Path) -> None:
+def copy_csv(connection: psycopg.Connection, table: str, clean_csv: Path, *, freeze: bool = False) -> None:
     with (
         connection.cursor() as cursor,
-        cursor.copy(f"copy {table} ({COLUMNS}) from stdin (format csv)") as copy,
+        cursor.copy(f"copy {table} ({COLUMNS}) from stdin (format csv, freeze {freeze})") as copy,
         clean_csv.open("rb") as file,
     ):
         while piece := file.read(PIECE_BYTES):
