@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +108,17 @@ class Read:
 
 def read(path: Path, claimed_tenant: str | None = "acme") -> Read:
     reading = FileReading(path, content_sha256(path), claimed_tenant)
-    checked = [check([block], claimed_tenant) for block in reading.blocks()]
+    blocks = list(reading.blocks())
+    checked = [check(blocks, claimed_tenant)] if blocks else []
     rows = [row for one in checked for row in one.accepted.to_pylist()]
     return Read(rows, [line for one in checked for line in one.refused], reading.flaw)
 
 
+@cache
+def checker() -> Checker:
+    """One for all tests: most of a small check is the opening of DuckDB."""
+    return Checker({"acme", "zeta"})
+
+
 def check(blocks: Sequence[Block], claimed_tenant: str | None = "acme") -> Checked:
-    with Checker({"acme", "zeta"}) as checker:
-        return checker.check([(Origin(1, claimed_tenant), block) for block in blocks])
+    return checker().check([(Origin(1, claimed_tenant), block) for block in blocks])

@@ -13,7 +13,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 from container_files import Event, as_csv, as_json, as_ndjson, as_parquet, check, compressed, flat, packed, read
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ingest_samples import DAY, event
 from pyarrow import parquet
@@ -535,6 +535,7 @@ def test_zstd_that_breaks_off_or_is_damaged(tmp_path: Path) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(name="a.parquet", content=b"\x80", at=1034)  # the name of a column
 @given(
     name=st.sampled_from(["a.json", "a.csv", "a.csv.zst", "a.parquet", "a.segment.json", "a.cloudevents.ndjson"]),
     content=st.one_of(

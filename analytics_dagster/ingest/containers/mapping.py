@@ -5,17 +5,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from analytics_dagster.formats import NATIVE, Format, UnmappedError
-from analytics_dagster.formats.raw_json import on_one_line, repeated_key
+from analytics_dagster.formats.raw_json import repeated_key
 from analytics_dagster.ingest.blocks import RECORD, Record, reason, unfit
 
 
 def mapped(records: Iterable[Record], chosen: Format, claimed_tenant: str | None) -> Iterator[Record]:
-    if chosen is NATIVE:
-        for record in records:
-            yield replace(record, line=on_one_line(record.line))
-        return
     for record in records:
-        yield record if record.reasons else _mapped(record, chosen, claimed_tenant)
+        if chosen is NATIVE:  # whatever it is, the contract's check says so
+            yield Record(record.number, record.original, chosen.line(record.line, claimed_tenant))
+        else:
+            yield _mapped(record, chosen, claimed_tenant)
 
 
 def _mapped(record: Record, chosen: Format, claimed_tenant: str | None) -> Record:

@@ -21,15 +21,21 @@ from analytics_dagster.ingest.verdict import Reason
 BATCH_BYTES = 4 << 20
 MOST_ROWS = 4_096
 READ_BYTES = 1 << 20
+# what Arrow says of a damaged file, and what Python says of the names and sizes in it
+DAMAGED = (pa.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError)
+
+
+class _DamagedError(Exception):
+    """A row group that cannot be read, or not to its end."""
 
 
 def opened(file: BinaryIO, damage: Damage) -> "_Parquet | None":
     try:
         return _Parquet(parquet.ParquetFile(file, pre_buffer=False, buffer_size=READ_BYTES), damage)
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGED as error:
         _raise_if_of_the_disk(error)
         damage.flaw = Flaw(
-            "not_parquet", f"is no whole Parquet file, nothing of it is loaded ({_told(error)}): send it again"
+            "not_parquet", f"is no whole Parquet file, nothing is loaded: send it again ({_told(error)})"
         )
     return None
 
@@ -89,18 +95,22 @@ class _Parquet:
             about = self._file.metadata.row_group(group)
             number_of_next = number + about.num_rows
             try:
-                for batch in self._file.iter_batches(_rows_at_once(about), row_groups=[group]):
+                for batch in self._batches(group, _rows_at_once(about)):
                     for row in zip(*(values_of(column) for column in batch.columns), strict=True):
                         number += 1
                         yield self._record(number, row, claimed_tenant)
-            except (pa.ArrowException, OSError) as error:
-                _raise_if_of_the_disk(error)
+            except _DamagedError as damaged:
                 unread += number_of_next - number
-                self._damage.flaw = Flaw(
-                    "corrupt_parquet",
-                    f"is damaged, {unread:,} of its rows cannot be read ({_told(error)}): send it again",
-                )
+                message = f"is damaged, {unread:,} of its rows cannot be read: send it again ({damaged})"
+                self._damage.flaw = Flaw("corrupt_parquet", message)
             number = number_of_next
+
+    def _batches(self, group: int, rows_at_once: int) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._file.iter_batches(rows_at_once, row_groups=[group])
+        except DAMAGED as error:
+            _raise_if_of_the_disk(error)
+            raise _DamagedError(_told(error)) from None
 
     def _record(self, number: int, row: tuple[Any, ...], claimed_tenant: str | None) -> Record:
         values = {name: value for name, value in zip(self._columns, row, strict=True) if value is not None}
