@@ -11,7 +11,7 @@ from datetime import date
 from enum import StrEnum
 
 import psycopg
-from psycopg.types.json import Json
+from psycopg import sql
 
 from analytics_dagster.ingest.checking import event_row
 from analytics_dagster.ingest.verdict import Reason
@@ -33,75 +33,52 @@ class Arrival:
     load_day: date
 
 
-_ARRIVALS = """
-with arrivals as (
-    select *, properties_text::jsonb as properties
-    from json_to_recordset(%(arrivals)s) as arrival (
-        position integer, tenant_id text, event_id text, event_type text, event_name text, source text,
-        occurred_at timestamptz, user_id text, anonymous_id text, is_test boolean, properties_text text,
-        load_day date, batch_id bigint, line_number bigint
-    )
-)
-"""
+# A table with statistics of its own: of rows in an array or in JSON the planner knows nothing.
+ARRIVALS = "create temporary table arrivals (position integer, like raw.events) on commit drop"
 
 # The first wins: what is there, then the order of arrival. Contents are compared as PostgreSQL stores them.
-ALREADY_THERE = f"""
-{_ARRIVALS},
-firsts as (
+ALREADY_THERE = """
+with firsts as (
     select distinct on (tenant_id, event_id) *
     from (
-        select -1 as position, e.tenant_id, e.event_id, e.event_type, e.event_name, e.source, e.occurred_at,
-            e.user_id, e.anonymous_id, e.is_test, e.properties
+        select -1 as position, e.*
         from raw.events as e
         join (select distinct tenant_id, event_id from arrivals) as asked
             on asked.tenant_id = e.tenant_id and asked.event_id = e.event_id
         union all
-        select position, tenant_id, event_id, event_type, event_name, source, occurred_at,
-            user_id, anonymous_id, is_test, properties
-        from arrivals
+        select * from arrivals
     ) as known
     order by tenant_id, event_id, position
 )
-select a.position,
-    row(a.event_type, a.event_name, a.source, a.occurred_at, a.user_id, a.anonymous_id, a.is_test, a.properties)
-    is not distinct from
-    row(f.event_type, f.event_name, f.source, f.occurred_at, f.user_id, f.anonymous_id, f.is_test, f.properties)
+select a.position, row({a}) is not distinct from row({first})
 from arrivals as a
 join firsts as f on f.tenant_id = a.tenant_id and f.event_id = a.event_id
 where f.position < a.position
-"""  # noqa: S608 - composed of constants of ours
+"""
 
-WRITE = f"""
-{_ARRIVALS}
-insert into raw.events (tenant_id, event_id, event_type, event_name, source, occurred_at, user_id, anonymous_id,
-    is_test, properties, load_day, batch_id, line_number)
-select tenant_id, event_id, event_type, event_name, source, occurred_at, user_id, anonymous_id,
-    is_test, properties, load_day, batch_id, line_number
-from arrivals
-order by position
-"""  # noqa: S608 - as above
+WRITE = """
+insert into raw.events ({columns})
+select {columns} from arrivals where not position = any(%s) order by position
+"""
 
 
 def admit(connection: psycopg.Connection, arrivals: Sequence[Arrival]) -> list[Standing]:
     """Write the new ones among these events; say of each, in their order, what it was."""
     if not arrivals:
         return []
-    rows = [
-        {
-            "position": position,
-            "properties_text": row.pop("properties"),
-            "load_day": arrival.load_day.isoformat(),
-            "batch_id": arrival.batch_id,
-            "line_number": arrival.line_number,
-            **row,
-            "occurred_at": arrival.event.metadata.timestamp.isoformat(),
-        }
-        for position, arrival in enumerate(arrivals)
-        for row in [event_row(arrival.tenant_id, arrival.event)]
-    ]
-    repeated: dict[int, bool] = dict(connection.execute(ALREADY_THERE, {"arrivals": Json(rows)}).fetchall())
-    connection.execute(WRITE, {"arrivals": Json([row for row in rows if row["position"] not in repeated])})
-    return [_standing(repeated.get(position)) for position in range(len(rows))]
+    contents = [event_row(arrival.tenant_id, arrival.event) for arrival in arrivals]
+    content = list(contents[0])
+    columns = [*content, "batch_id", "line_number", "load_day"]
+    connection.execute(ARRIVALS)
+    copying = sql.SQL("copy arrivals (position, {}) from stdin").format(_names(columns))
+    with connection.cursor() as cursor, cursor.copy(copying) as copy:
+        for position, (arrival, row) in enumerate(zip(arrivals, contents, strict=True)):
+            copy.write_row((position, *row.values(), arrival.batch_id, arrival.line_number, arrival.load_day))
+    connection.execute("analyze arrivals")
+    repeated = _already_there(connection, content)
+    connection.execute(sql.SQL(WRITE).format(columns=_names(columns)), [list(repeated)])
+    connection.execute("drop table arrivals")
+    return [_standing(repeated.get(position)) for position in range(len(arrivals))]
 
 
 def conflict(event: AnalyticsEvent) -> Reason:
@@ -114,7 +91,17 @@ def conflict(event: AnalyticsEvent) -> Reason:
     )
 
 
+def _already_there(connection: psycopg.Connection, content: Sequence[str]) -> dict[int, bool]:
+    """The positions of those that were there before, and whether with the same content."""
+    query = sql.SQL(ALREADY_THERE).format(a=_names(content, "a"), first=_names(content, "f"))
+    return dict(connection.execute(query).fetchall())
+
+
 def _standing(same_content: bool | None) -> Standing:  # noqa: FBT001 - the database's answer, or none
     if same_content is None:
         return Standing.NEW
     return Standing.DUPLICATE if same_content else Standing.CONFLICTING
+
+
+def _names(columns: Sequence[str], table: str | None = None) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(table, name) if table else sql.Identifier(name) for name in columns)
