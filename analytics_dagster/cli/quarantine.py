@@ -85,7 +85,7 @@ def list_(
         print_json(shown)
         return
     out.print(views.counts(counted))
-    if not only_counts:
+    if page:
         out.print()
         out.print(views.listing(page))
     if following:

@@ -312,6 +312,7 @@ def test_two_processes_replay_an_entry_once(quarantine, tmp_path):
     file.write_text(json.dumps(quarantine.export("1")[0] | {"original": json.dumps(event("fixed"))}))
     with ThreadPoolExecutor() as pool:
         done = list(pool.map(lambda _: quarantine.process("replay", "--from", str(file), "--json"), range(2)))
+    assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
     told = [json.loads(one.stdout) for one in done]
     assert sorted((one["accepted"], one["replayed_before"]) for one in told) == [(0, 1), (1, 0)]
     assert quarantine.rows("select count(*) from raw.events where event_id = 'fixed'") == [(1,)]

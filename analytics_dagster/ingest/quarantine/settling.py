@@ -29,7 +29,8 @@ history as (
     order by q.entry_id
 )
 update raw.quarantine as q
-set status = s.status, tenant_id = s.tenant_id, reasons = s.reasons, original = coalesce(s.correction, q.original)
+set status = s.status, tenant_id = s.tenant_id, reasons = coalesce(s.reasons, q.reasons),
+    original = coalesce(s.correction, q.original)
 from settled as s
 where q.entry_id = s.entry_id
 """
@@ -88,7 +89,7 @@ def settle(connection: psycopg.Connection, lines: Sequence[Settled], actor: str)
             "ids": [line.entry_id for line in changed],
             "statuses": [Status.OPEN if line.outcome.stays_open else Status.REPLAYED for line in changed],
             "tenants": [line.tenant_id for line in changed],
-            "reasons": [Jsonb(line.reasons) for line in changed],
+            "reasons": [None if line.reasons == line.reasons_before else Jsonb(line.reasons) for line in changed],
             "outcomes": [line.outcome for line in changed],
             "corrections": [line.correction for line in changed],
             "actor": actor,
