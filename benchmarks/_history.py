@@ -2,8 +2,6 @@
 
 import statistics
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from time import perf_counter
@@ -16,9 +14,9 @@ from _databases import Databases
 from _events import EVENTS_A_DAY, EventFile
 
 from analytics_dagster.ingest import load_day
+from analytics_dagster.ingest.known import rebuild
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
-MEMORY_OF_IDS = "analytics_dagster.ingest.known"
 ASKED_RATIO = 1.3
 
 
@@ -70,5 +68,4 @@ def make_history(url: WarehouseUrl, folder: Path, events: int) -> None:
             path.unlink()
     with connect(url, autocommit=True) as connection:
         connection.execute("analyze raw.events")
-        if find_spec(MEMORY_OF_IDS):
-            import_module(MEMORY_OF_IDS).rebuild(connection)
+        rebuild(connection)

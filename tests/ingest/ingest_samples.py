@@ -4,6 +4,8 @@ import json
 from datetime import date
 from typing import Any
 
+import psycopg
+
 from analytics_dagster.schemas import TenantConfiguration
 
 DAY = date(2026, 1, 31)
@@ -42,3 +44,11 @@ def tenant(tenant_id: str, **fields: Any) -> TenantConfiguration:
         **fields,
     }
     return TenantConfiguration.model_validate_json(json.dumps(fields))
+
+
+def empty_raw(connection: psycopg.Connection) -> None:
+    """As if nothing was ever loaded; the registry stays."""
+    connection.execute(
+        "truncate raw.events, raw.quarantine, raw.quarantine_history, raw.accounts, raw.batches, raw.replays,"
+        " raw.sightings, raw.known_runs, raw.known_pages"
+    )

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ingest_samples import DAY, event, lines
+from ingest_samples import DAY, empty_raw, event, lines
 
 from analytics_dagster.ingest import Tally, books, load_day, writing
 from analytics_dagster.ingest.checking import Checker
@@ -363,7 +363,7 @@ GOOD = lines(event("fuzz"))[:-1]
 def test_any_bytes_are_accounted_for(
     content: bytes, warehouse: WarehouseUrl, tenants: psycopg.Connection, land: Land, landing: Path
 ) -> None:
-    tenants.execute("truncate raw.events, raw.quarantine, raw.quarantine_history, raw.accounts, raw.batches")
+    empty_raw(tenants)
     land(content, "fuzz.ndjson")
     report = load_day(warehouse, landing, DAY)
     expected = [line for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip(b" \t\r")]
@@ -395,7 +395,7 @@ def test_books_balance_and_each_id_is_served_once(
     tenants: psycopg.Connection,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    tenants.execute("truncate raw.events, raw.quarantine, raw.quarantine_history, raw.accounts, raw.batches")
+    empty_raw(tenants)
     landing = tmp_path_factory.mktemp("landing")
     contents = set()
     for number, (day, claim, written) in enumerate(files):

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ingest_samples import DAY, event, lines, tenant
+from ingest_samples import DAY, empty_raw, event, lines, tenant
 
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.ingest import Book, books, load_day
@@ -366,9 +366,9 @@ STEPS = st.lists(
 def test_whatever_is_repaired_the_books_balance_and_each_event_is_there_once(
     files, steps, warehouse, tenants, tmp_path_factory
 ):
-    tenants.execute(
-        "truncate raw.events, raw.quarantine, raw.quarantine_history, raw.accounts, raw.batches, raw.replays"
-    )
+    empty_raw(tenants)
+    for table in ("bi_roles", "tenant_history"):
+        tenants.execute(f"delete from tenancy.{table} where tenant_id = 'late'")
     tenants.execute("delete from tenancy.tenants where tenant_id = 'late'")
     landing = tmp_path_factory.mktemp("landing")
     for number, (day, claim, written) in enumerate(files):

@@ -89,23 +89,24 @@ class Register:
 
 
 def remember_history(connection: psycopg.Connection) -> None:
-    """A warehouse that has events and no memory of them, such as one restored without it, gets one."""
-    query = "select exists (select from raw.events) and not exists (select from raw.known_runs)"
+    """A warehouse with events and no memory of them, or the other way round, such as one half restored, is mended."""
+    query = "select exists (select from raw.events) <> exists (select from raw.known_runs)"
     if connection.execute(query).fetchone() == (True,):
         rebuild(connection)
 
 
 def rebuild(connection: psycopg.Connection) -> int:
     """Make the memory anew, of what raw.events holds."""
-    connection.execute("delete from raw.known_runs")
-    register = Register(connection)
-    seen = 0
-    with connection.cursor(name="known_events", binary=True) as cursor:
-        cursor.itersize = IDS_AT_A_TIME
-        cursor.execute("select tenant_id, event_id from raw.events")
-        while rows := cursor.fetchmany(IDS_AT_A_TIME):
-            tenants, event_ids = zip(*rows, strict=True)
-            register.add(identities(pa.array(tenants), pa.array(event_ids), register.key))
-            seen += len(rows)
-    register.write()
-    return seen
+    with connection.transaction():
+        connection.execute("delete from raw.known_runs")
+        register = Register(connection)
+        seen = 0
+        with connection.cursor(name="known_events", binary=True) as cursor:
+            cursor.itersize = IDS_AT_A_TIME
+            cursor.execute("select tenant_id, event_id from raw.events")
+            while rows := cursor.fetchmany(IDS_AT_A_TIME):
+                tenants, event_ids = zip(*rows, strict=True)
+                register.add(identities(pa.array(tenants), pa.array(event_ids), register.key))
+                seen += len(rows)
+        register.write()
+        return seen
