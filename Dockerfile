@@ -32,6 +32,7 @@ COPY analytics_dagster ./analytics_dagster
 COPY dbt_project ./dbt_project
 COPY expectations ./expectations
 COPY tenants ./tenants
+COPY events ./events
 COPY deploy/docker/workspace.yaml ./workspace.yaml
 COPY --chmod=755 deploy/docker/entrypoint.sh /usr/local/bin/entrypoint.sh
 ENV PATH=/opt/venv/bin:$PATH \

@@ -28,6 +28,7 @@ from analytics_dagster.schemas.base import (
     Properties,
     TenantId,
     UtcDatetime,
+    needed_on_the_wire,
     new_id,
     utc_now,
 )
@@ -72,20 +73,21 @@ class AnalyticsMetadata(Contract):
     """Who and when: the envelope of an event."""
 
     event_id: Identifier = Field(default_factory=new_id, description="Unique within its tenant.")
-    tenant_id: TenantId
-    source: AnalyticsChannelType
+    tenant_id: TenantId = Field(description="Whose event it is.")
+    source: AnalyticsChannelType = Field(description="The channel that it came through.")
     timestamp: UtcDatetime = Field(default_factory=utc_now, description="When it happened, with an offset.")
-    user_id: Identifier | None = None
+    user_id: Identifier | None = Field(default=None, description="The known user.")
     anonymous_id: Identifier | None = Field(default=None, description="A visitor who is not known yet.")
     is_test: bool = Field(default=False, description="Test traffic is kept, counted and left out of marts.")
 
     @model_validator(mode="after")
     def _said_by_the_producer(self, info: ValidationInfo) -> Self:
         # a default made up while reading would be another one on the next reading: no repeat is recognised
-        missing = sorted({"event_id", "timestamp"} - self.model_fields_set)
+        fields = AnalyticsMetadata.model_fields
+        missing = [name for name in fields.keys() - self.model_fields_set if needed_on_the_wire(fields[name])]
         if info.mode == "json" and missing:
             raise PydanticCustomError(
-                "missing", "Field required from a producer: {fields}", {"fields": ", ".join(missing)}
+                "missing", "Field required from a producer: {fields}", {"fields": ", ".join(sorted(missing))}
             )
         return self
 
@@ -94,6 +96,6 @@ class AnalyticsEvent(Contract):
     """One thing that happened, once."""
 
     metadata: AnalyticsMetadata
-    event_type: AnalyticsEventType
-    event_name: EventName
-    properties: Properties = Field(default_factory=dict)
+    event_type: AnalyticsEventType = Field(description="What kind of thing happened.")
+    event_name: EventName = Field(description="What happened; rules for its properties are in `events/`.")
+    properties: Properties = Field(default_factory=dict, description="What else the producer said; anything.")

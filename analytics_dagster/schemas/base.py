@@ -20,18 +20,23 @@ from pydantic import (
     StringConstraints,
     ValidationInfo,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 # A tenant's id is part of partition keys, role names and paths, so it is a plain slug; its *name* is free text.
 TENANT_ID_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 
 # pydantic alone takes much more for a time ("1700000000", a space, a comma); every reader agrees on this.
-RFC_3339_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$"
-_RFC_3339 = re.compile(RFC_3339_PATTERN[1:-1], re.ASCII)
+RFC_3339_PATTERN = (
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+_RFC_3339 = re.compile(RFC_3339_PATTERN[1:-1])
 EARLIEST_YEAR, LATEST_YEAR = 1970, 2099
 
 IDENTIFIER_LENGTH = 200
 EVENT_NAME_PATTERN = r"^[a-z][a-z0-9_]{0,79}$"
+NO_CONTROL_CHARACTER_PATTERN = r"^[^\x00-\x1f]*$"
 
 
 def _as_strict_as_the_rest(value: object, info: ValidationInfo) -> object:
@@ -43,7 +48,10 @@ def _as_strict_as_the_rest(value: object, info: ValidationInfo) -> object:
         raise PydanticCustomError(
             "timestamp_format", "Input should be an RFC 3339 time, such as 2026-01-31T09:30:00.125+01:00"
         )
-    return value
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:  # the year 0000 among them
+        raise PydanticCustomError("timestamp_day", "Input should be on a day that there is") from None
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -85,7 +93,9 @@ TenantId = Annotated[str, StringConstraints(pattern=TENANT_ID_PATTERN)]
 UtcDatetime = Annotated[
     AwareDatetime, Strict(strict=False), BeforeValidator(_as_strict_as_the_rest), AfterValidator(_in_utc)
 ]
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH, pattern=r"^[^\x00-\x1f]*$")]
+Identifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH, pattern=NO_CONTROL_CHARACTER_PATTERN)
+]
 EventName = Annotated[str, StringConstraints(pattern=EVENT_NAME_PATTERN)]
 Properties = Annotated[dict[str, Any], AfterValidator(_storable)]
 
@@ -100,3 +110,8 @@ def utc_now() -> datetime:
 
 def new_id() -> str:
     return str(uuid4())
+
+
+def needed_on_the_wire(field: FieldInfo) -> bool:
+    """Identity and time can be left out where an object is made, and never where it is sent."""
+    return field.is_required() or field.default_factory in (new_id, utc_now)

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -134,29 +135,49 @@ def test_a_lifecycle_only_moves_forward(kind: type[Lifecycle]) -> None:
 
 
 def test_the_exported_files_are_in_step() -> None:
-    """Run `python -m analytics_dagster.schemas.export` when this fails."""
-    on_disk = {path.name: path.read_text(encoding="utf-8") for path in export.FOLDER.glob("*")}
-    assert on_disk == export.documents()
+    """Run `make schemas` when this fails."""
+    assert export.present() == export.documents()
 
 
-def test_exporting_again_changes_nothing_and_takes_away_what_is_gone(tmp_path: Path) -> None:
-    folder = tmp_path / "schemas"
-    assert len(export.write(folder)) == len(GOOD)
-    assert export.write(folder) == []
-    (folder / "Gone.json").write_text("{}")
-    (folder / "Money.json").write_text("{}")
-    assert export.write(folder) == ["Gone.json", "Money.json"]
-    assert {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()} == export.documents()
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """What the export reads of a project."""
+    for name in ("events", "dbt_project/models"):
+        shutil.copytree(export.PROJECT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_exporting_again_changes_nothing_and_takes_away_what_is_gone(project: Path) -> None:
+    assert "docs/schemas/events/track_play.json" in export.write(project)
+    assert export.write(project) == []
+    (project / "docs/schemas/Gone.json").write_text("{}")
+    (project / "docs/schemas/Money.json").write_text("{}")
+    assert export.write(project) == ["docs/schemas/Gone.json", "docs/schemas/Money.json"]
+    assert export.present(project) == export.documents()
+
+
+def test_an_event_is_added_without_touching_code(project: Path) -> None:
+    export.write(project)
+    (project / "events/late.yaml").write_text("{event_name: train_missed, description: It had left.}")
+    assert export.write(project) == ["docs/events.md", "docs/schemas/events/train_missed.json"]
+
+
+def test_a_column_of_the_dbt_source_that_drifts_is_corrected(project: Path) -> None:
+    sources = project / export.SOURCES
+    before = sources.read_text()
+    sources.write_text(before.replace("name: occurred_at", "name: happened_at"))
+    assert export.SOURCES in export.write(project)
+    assert sources.read_text() == before
 
 
 def test_the_command_names_what_it_renewed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "FOLDER", tmp_path)  # the project's own is not for a test to renew
+    export.main([str(project)])
+    assert capsys.readouterr().out.split() == sorted({*export.documents()} - {export.SOURCES})
+    monkeypatch.setattr(export, "write", lambda project: [str(project)])  # the project's own is not for a test to renew
     export.main([])
-    assert capsys.readouterr().out.split() == sorted(export.documents())
-    export.main([str(tmp_path)])
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == f"{export.PROJECT}\n"
 
 
 def _refused(model: type[Contract], fields: dict[str, Any]) -> set[tuple[int | str, ...]]:
