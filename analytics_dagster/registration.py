@@ -16,6 +16,8 @@ from analytics_dagster.billing import load_plans
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.ingest.quarantine import ReplayReport, release_tenant
 from analytics_dagster.schemas import TenantConfiguration
+from analytics_dagster.schemas.event_files import load_event_contracts
+from analytics_dagster.settings import settings
 from analytics_dagster.tenancy import Change, Registered, moving, register, registry
 from analytics_dagster.transform import forget_models
 from analytics_dagster.warehouse.roles import ensure_tenant_role
@@ -86,7 +88,10 @@ def _welcome(connection: psycopg.Connection, registered: Registered, tenant_ids:
     """A load under way is waited for when a tenant is new: it may know nothing of it yet."""
     for tenant_id in tenant_ids:
         ensure_tenant_role(connection, tenant_id)
-    return Registration(registered, {new: release_tenant(connection, new) for new in registered.added})
+    contracts = load_event_contracts(settings().events_dir)
+    return Registration(
+        registered, {new: release_tenant(connection, new, registry=contracts) for new in registered.added}
+    )
 
 
 def _require_billable(tenants: Sequence[TenantConfiguration]) -> None:

@@ -14,7 +14,12 @@ DAY = date(2026, 2, 28)
 MONTH = date(2026, 2, 1)
 USERS = 4
 TENANTS = [tenant.tenant_id for tenant in load_tenant_files(PROJECT_ROOT / "tenants")]
-ACTIONS = {"music": "track_play", "shop": "order_placed", "saas": "feature_used", "content": "article_read"}
+ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "music": ("track_play", {"track_id": "t1"}),
+    "shop": ("order_placed", {"order_id": "o1"}),
+    "saas": ("feature_used", {"feature": "search"}),
+    "content": ("article_read", {"article_id": "a1"}),
+}
 
 Spoil = Callable[[str, dict[str, Any]], None]
 
@@ -39,7 +44,7 @@ def music(day: date) -> list[dict[str, Any]]:
 
 def _of_user(tenant: TenantConfiguration, day: date, user: str) -> list[dict[str, Any]]:
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)  # the same day in every time zone of the sample
-    kinds = [("user_action", ACTIONS[tenant.kind], {}), ("transaction", "payment_succeeded", {"amount": "10.00"})]
+    kinds = [("user_action", *ACTIONS[tenant.kind]), ("transaction", "payment_succeeded", {"amount": "10.00"})]
     return [
         {
             "metadata": {

@@ -18,6 +18,7 @@ from analytics_dagster.ingest import LoadReport, load_day, pending_files
 from analytics_dagster.ingest.depositing import deposit
 from analytics_dagster.ingest.naming import Container
 from analytics_dagster.ingest.sources import STDIN, Source, sources_of
+from analytics_dagster.schemas.event_files import load_event_contracts
 from analytics_dagster.settings import Settings
 from analytics_dagster.warehouse import connect
 
@@ -74,7 +75,8 @@ def load(
         _require_tenants(connection, tenant)
         files = [_taken_in(connection, chosen, source, load_on, tenant) for source in found]
         new = {file.path for file in files if file.path}
-        report = load_day(connection, chosen.landing_dir, load_on) if new else LoadReport(load_on)
+        registry = load_event_contracts(chosen.events_dir)
+        report = load_day(connection, chosen.landing_dir, load_on, registry) if new else LoadReport(load_on)
     for file in files:
         told = [p.message for p in report.problems if p.path == file.path and p.rule not in ABOUT_LINES]
         file.problem = file.problem or "; ".join(told) or None

@@ -159,6 +159,8 @@ def replay(
     """
     from analytics_dagster.cli import quarantine_views as views
     from analytics_dagster.ingest.quarantine import Choice, read_edits, replay
+    from analytics_dagster.schemas.event_files import load_event_contracts
+    from analytics_dagster.settings import settings
 
     filters = (tenant, rule, field, since, until, file)
     ways = [bool(entry_ids), any(filters), edited is not None, everything]
@@ -167,7 +169,8 @@ def replay(
     edits = read_edits(edited, edited.name) if edited else None
     choice = Choice(entry_ids=tuple(edits)) if edits else chosen(entry_ids, *filters, Status.OPEN)
     with _connected() as connection:
-        report = replay(connection, choice, actor=actor or _actor(connection), edits=edits)
+        registry = load_event_contracts(settings().events_dir)
+        report = replay(connection, choice, actor=actor or _actor(connection), edits=edits, registry=registry)
     if as_json:
         reasons = [{"rule": rule, "field": of, "entries": count} for (rule, of), count in report.reasons.items()]
         print_json(asdict(report) | {"reasons": reasons, "stay_open": report.stay_open})

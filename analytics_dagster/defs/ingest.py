@@ -11,6 +11,7 @@ from analytics_dagster.defs.resources import Warehouse
 from analytics_dagster.defs.tenants import tenants
 from analytics_dagster.ingest.books import Book, books
 from analytics_dagster.ingest.loading import load_day
+from analytics_dagster.schemas.event_files import load_event_contracts
 from analytics_dagster.tenancy.limits import Breach, mark_breaches
 
 
@@ -44,8 +45,9 @@ def raw_events(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Ma
     A file is known by its content, so loading a day again loads only what is new.
     """
     days = [day_of(key) for key in context.partition_keys]
+    registry = load_event_contracts(warehouse.settings.events_dir)
     for day in days:
-        report = load_day(warehouse.url, warehouse.settings.landing_dir, day)
+        report = load_day(warehouse.url, warehouse.settings.landing_dir, day, registry)
         for problem in report.problems:
             context.log.warning(str(problem))
         context.add_asset_metadata({"dagster/partition_row_count": report.accepted}, partition_key=day.isoformat())

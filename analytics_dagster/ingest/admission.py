@@ -50,7 +50,7 @@ def admit(connection: psycopg.Connection, arrivals: Sequence[Arrival]) -> list[S
         return []
     rows = [
         {
-            **event_row(arrival.tenant_id, arrival.event),
+            **event_row(arrival.event),
             "batch_id": arrival.batch_id,
             "line_number": arrival.line_number,
             "load_day": arrival.load_day,

@@ -1,8 +1,7 @@
 """Lines -> accepted rows and refused lines, a chunk at a time.
 
-Two steps with one verdict. A vectorised query in DuckDB vouches for lines that are certainly good, nearly
-all of them; it may be too careful, never too generous. `verdict.judge` decides about the rest, exactly and
-with reasons.
+Two checks with one verdict, both derived from the contract. SQL in DuckDB decides about nearly all lines: it vouches
+for the good ones, and names the faults of most others. `verdict.judge` decides about the rest, exactly and slowly.
 """
 
 import json
@@ -13,36 +12,26 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
-import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analytics_dagster.ingest.blocks import Block
+from analytics_dagster.ingest.fault_reasons import refusal
 from analytics_dagster.ingest.known import Mask
+from analytics_dagster.ingest.queries import LINES, Queries
 from analytics_dagster.ingest.sizes import oversized
-from analytics_dagster.ingest.surely_good import SURELY_GOOD
 from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, conflicting, judge
 from analytics_dagster.schemas import AnalyticsEvent
+from analytics_dagster.schemas.event_columns import event_columns
+from analytics_dagster.schemas.event_contract import NO_EVENT_CONTRACTS, EventRegistry
 
-THREADS = 2
 LINES_A_THREAD_TAKES = 4_096
 BLANK = b" \t\r\n"
 
-ROW = pa.schema(
-    [
-        ("position", pa.int32()),
-        ("tenant_id", pa.string()),
-        ("event_id", pa.string()),
-        ("event_type", pa.string()),
-        ("event_name", pa.string()),
-        ("source", pa.string()),
-        ("occurred_at", pa.timestamp("us", tz="UTC")),
-        ("user_id", pa.string()),
-        ("anonymous_id", pa.string()),
-        ("is_test", pa.bool_()),
-        ("properties", pa.string()),
-    ]
-)
+_ARROW = {"text": pa.string(), "timestamptz": pa.timestamp("us", tz="UTC"), "boolean": pa.bool_(), "jsonb": pa.string()}
+_COLUMNS = event_columns()
+ROW = pa.schema([("position", pa.int32()), *((column.name, _ARROW[column.type]) for column in _COLUMNS)])
 
 
 @dataclass(frozen=True)
@@ -89,6 +78,7 @@ class Checker:
     def __init__(
         self,
         registered: AbstractSet[str],
+        registry: EventRegistry = NO_EVENT_CONTRACTS,
         *,
         offboarded: AbstractSet[str] = frozenset(),
         event_bytes: Mapping[str, int] = MappingProxyType({}),
@@ -96,17 +86,8 @@ class Checker:
         self._registered = registered
         self._offboarded = offboarded
         self._event_bytes = event_bytes
-        self._registered_as_json = [json.dumps(tenant) for tenant in sorted(registered)]
-        self._duckdb = duckdb.connect(
-            ":memory:",
-            config={
-                "threads": THREADS,
-                # nothing is fetched from anywhere: json and icu are inside the wheel
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            },
-        )
-        self._duckdb.execute("set timezone = 'UTC'")
+        self._registry = registry
+        self._queries = Queries.take(registered, registry)
 
     def __enter__(self) -> Self:
         return self
@@ -114,23 +95,27 @@ class Checker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._duckdb.close()
+        self._queries.give_back()
 
     def check(self, chunk: Iterable[tuple[Origin, Block]]) -> Checked:
         blocks = list(chunk)
         lines = Lines(blocks)
-        rows = self._surely_good(lines)
-        vouched = np.zeros(len(lines), dtype=bool)
-        vouched[rows["position"].to_numpy()] = True
+        fit = lines.for_duckdb()
+        rows = self._good(fit)
+        unsure = ~lines.blank
+        unsure[rows["position"].to_numpy()] = False
+        refusals = self._refusals(fit.filter(pa.array(unsure[fit["position"].to_numpy()])), lines)
         late_rows: list[dict[str, Any]] = []
         refused = [line for origin, block in blocks for line in self._refused_before(origin, block)]
-        for position in np.flatnonzero(~(vouched | lines.blank)).tolist():
+        for position in np.flatnonzero(unsure).tolist():
             origin, line = lines.origin(position), lines.line(position)
-            outcome = judge(line, origin.claimed_tenant, self._registered, self._offboarded)
+            outcome = refusals.get(position) or judge(
+                line, origin.claimed_tenant, self._registered, self._offboarded, self._registry
+            )
             if isinstance(outcome, Refusal):
                 refused.append(lines.refused(position, outcome))
             else:
-                late_rows.append({"position": position, **event_row(*outcome)})
+                late_rows.append({"position": position, **event_row(outcome[1])})
         if late_rows:
             rows = pa.concat_tables([rows, pa.Table.from_pylist(late_rows, schema=ROW)]).sort_by("position")
         positions = rows["position"].to_numpy()
@@ -148,19 +133,27 @@ class Checker:
         claimed = origin.claimed_tenant
         account = claimed if claimed in self._registered else None
         for record in block.sources.refused if block.sources else ():
-            refusal = Refusal(account, record.reasons)
-            yield RefusedLine(origin.batch_id, record.number, record.original, refusal)
+            yield RefusedLine(origin.batch_id, record.number, record.original, Refusal(account, record.reasons))
 
-    def _surely_good(self, lines: "Lines") -> pa.Table:
-        table = lines.for_duckdb()
-        if table.num_rows == 0:
+    def _good(self, lines: pa.Table) -> pa.Table:
+        """The lines that are certainly good, in their order."""
+        if lines.num_rows == 0:
             return ROW.empty_table()
-        self._duckdb.register("lines", table)
-        try:
-            relation = self._duckdb.sql(SURELY_GOOD, params={"registered": self._registered_as_json})
-            return relation.to_arrow_table().cast(ROW)
-        finally:
-            self._duckdb.unregister("lines")
+        found = self._queries.good(lines)
+        good = found["good"]
+        rows = found.drop_columns(["good"])
+        return (rows if pc.all(good).as_py() else rows.filter(good)).cast(ROW)
+
+    def _refusals(self, asked: pa.Table, lines: "Lines") -> dict[int, Refusal]:
+        """Those of the lines asked about that are certainly faulty, by their position."""
+        if asked.num_rows == 0:
+            return {}
+        return {
+            position: refusal(
+                faults, lines.line(position), lines.origin(position).claimed_tenant, self._registered, self._offboarded
+            )
+            for position, faults in self._queries.faulty(asked)
+        }
 
 
 class Lines:
@@ -198,27 +191,22 @@ class Lines:
     def origin(self, position: int) -> Origin:
         return self._origins[int(self._block[position])]
 
-    def refused(self, position: int, refusal: Refusal) -> RefusedLine:
+    def refused(self, position: int, why: Refusal) -> RefusedLine:
         """With what the producer sent, in the producer's words."""
         block = int(self._block[position])
         original, sources = self.line(position), self._sources[block]
         if sources is not None:
             original = sources.originals[position - int(self._first[block])]
-            reasons = (replace(reason, field=sources.told_as(reason.field)) for reason in refusal.reasons)
-            refusal = replace(refusal, reasons=tuple(reasons))
-        return RefusedLine(int(self.batch_ids[position]), int(self.numbers[position]), original, refusal)
+            reasons = (replace(reason, field=sources.told_as(reason.field)) for reason in why.reasons)
+            why = replace(why, reasons=tuple(reasons))
+        return RefusedLine(int(self.batch_ids[position]), int(self.numbers[position]), original, why)
 
     def for_duckdb(self) -> pa.Table:
         """What DuckDB may see: text, not too long, without NUL; nothing is copied unless a line has to go."""
         text = pa.StringArray.from_buffers(len(self), pa.py_buffer(self._offsets), pa.py_buffer(self._data))
         claims = pa.array([origin.claimed_tenant for origin in self._origins], type=pa.string())
-        table = pa.table(
-            {
-                "position": pa.array(np.arange(len(self), dtype=np.int32)),
-                "claimed_tenant": claims.take(pa.array(self._block)),
-                "line": text,
-            }
-        )
+        positions = pa.array(np.arange(len(self), dtype=np.int32))
+        table = pa.table([positions, claims.take(pa.array(self._block)), text], schema=LINES)
         unfit = self.blank | self._too_long() | self._with_nul() | self._not_utf8(text)
         if unfit.any():
             table = table.filter(pa.array(~unfit))
@@ -258,18 +246,12 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def event_row(tenant_id: str, event: AnalyticsEvent) -> dict[str, Any]:
+def event_row(event: AnalyticsEvent) -> dict[str, Any]:
     """The columns of raw.events that the line itself fills."""
-    metadata = event.metadata
-    return {
-        "tenant_id": tenant_id,
-        "event_id": metadata.event_id,
-        "event_type": event.event_type.value,
-        "event_name": event.event_name,
-        "source": metadata.source.value,
-        "occurred_at": metadata.timestamp,
-        "user_id": metadata.user_id,
-        "anonymous_id": metadata.anonymous_id,
-        "is_test": metadata.is_test,
-        "properties": json.dumps(event.properties, ensure_ascii=False, allow_nan=False),
-    }
+    row: dict[str, Any] = {}
+    for column in _COLUMNS:
+        value: Any = event
+        for name in column.path:
+            value = getattr(value, name)
+        row[column.name] = json.dumps(value, ensure_ascii=False, allow_nan=False) if column.type == "jsonb" else value
+    return row

@@ -20,6 +20,7 @@ from analytics_dagster.ingest.landing import pending_files
 from analytics_dagster.ingest.preparing import Preparer
 from analytics_dagster.ingest.report import UNKNOWN_TENANT, FileProblem, LoadReport, Tally
 from analytics_dagster.ingest.sizes import write_oversized
+from analytics_dagster.schemas.event_contract import NO_EVENT_CONTRACTS, EventRegistry
 from analytics_dagster.tenancy.limits import tenant_limits
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
@@ -29,7 +30,12 @@ SHORTEST_LINE = 100  # bytes, of what usually comes: for an estimate
 Count = Counter[tuple[int, str]]
 
 
-def load_day(warehouse: WarehouseUrl | psycopg.Connection, landing_dir: Path, day: date) -> LoadReport:
+def load_day(
+    warehouse: WarehouseUrl | psycopg.Connection,
+    landing_dir: Path,
+    day: date,
+    registry: EventRegistry = NO_EVENT_CONTRACTS,
+) -> LoadReport:
     """Load the files of a day that are not in the warehouse yet; two loads at once take turns."""
     unfit: dict[Path, FileProblem] = {}
     with _connection(warehouse) as connection:
@@ -37,7 +43,7 @@ def load_day(warehouse: WarehouseUrl | psycopg.Connection, landing_dir: Path, da
             try:
                 with connection.transaction():
                     connection.execute("select pg_advisory_xact_lock(hashtext(%s))", [LOCK])
-                    return _load(connection, landing_dir, day, unfit)
+                    return _load(connection, landing_dir, day, registry, unfit)
             except UnfitError as error:
                 unfit[error.path] = error.problem
 
@@ -48,14 +54,20 @@ def _connection(
     return connect(warehouse) if isinstance(warehouse, WarehouseUrl) else nullcontext(warehouse)
 
 
-def _load(connection: psycopg.Connection, landing_dir: Path, day: date, unfit: dict[Path, FileProblem]) -> LoadReport:
+def _load(
+    connection: psycopg.Connection,
+    landing_dir: Path,
+    day: date,
+    registry: EventRegistry,
+    unfit: dict[Path, FileProblem],
+) -> LoadReport:
     landing = pending_files(landing_dir, day)
     problems = [*landing.problems, *unfit.values()]
     batches, seen = new_content(connection, landing.days.get(day, []), unfit.keys(), problems)
     first = writing.reserve_batches(connection)
     for batch_id, batch in enumerate(batches, start=first):
         batch.batch_id = batch_id
-    books = _write(connection, day, batches) if batches else {}
+    books = _write(connection, day, batches, registry) if batches else {}
     writing.write_sightings(connection, day, [(batch.file.name, batch.sha256) for batch in [*batches, *seen]])
     problems += [problem for batch in batches for problem in batch.problems()]
     return LoadReport(
@@ -67,7 +79,9 @@ def _load(connection: psycopg.Connection, landing_dir: Path, day: date, unfit: d
     )
 
 
-def _write(connection: psycopg.Connection, day: date, batches: list[Batch]) -> dict[tuple[int, str], Tally]:
+def _write(
+    connection: psycopg.Connection, day: date, batches: list[Batch], registry: EventRegistry
+) -> dict[tuple[int, str], Tally]:
     registered = writing.registered_tenants(connection)
     offboarded = writing.offboarded_tenants(connection)
     event_bytes = {tenant: limits.event_bytes for tenant, limits in tenant_limits(connection).items()}
@@ -78,7 +92,8 @@ def _write(connection: psycopg.Connection, day: date, batches: list[Batch]) -> d
     register = Register(connection)
     sieve = register.sieve(lines=sum(batch.bytes for batch in batches) // SHORTEST_LINE)
     accepted, duplicate, quarantined, oversized = Count(), Count(), Count(), Count()
-    with Checker(registered, offboarded=offboarded, event_bytes=event_bytes) as checker:
+    registry = registry.knowing(writing.tenant_kinds(connection))
+    with Checker(registered, registry, offboarded=offboarded, event_bytes=event_bytes) as checker:
         preparer = Preparer(checker, sieve, register.key, day)
         with repeats.comparing(connection), one_ahead(map(preparer.prepare, chunks(batches))) as ahead:
             for checked, chunk in ahead:

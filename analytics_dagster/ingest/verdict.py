@@ -1,18 +1,21 @@
 """One line, exactly: the event it holds, or every reason why it is refused.
 
-The contract (`AnalyticsEvent`) decides; around it stand the few rules that are about lines and not about
-events. Slow by comparison: `checking` asks here only for lines that its fast check does not vouch for.
+The contract (`AnalyticsEvent`, and the registry for its properties) decides; around it stand the few rules that are
+about lines and not about events. Slow by comparison: `checking` asks here only what SQL cannot say with certainty.
 """
 
 import json
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, from_json, to_json
 
-from analytics_dagster.schemas import AnalyticsEvent
+from analytics_dagster.schemas import AnalyticsEvent, AnalyticsMetadata
+from analytics_dagster.schemas.base import needed_on_the_wire
+from analytics_dagster.schemas.event_contract import NO_EVENT_CONTRACTS, EventContract, EventRegistry
 
 LONGEST_LINE = 1 << 20
 SHOWN = 80
@@ -41,29 +44,31 @@ def judge(
     claimed_tenant: str | None,
     registered: AbstractSet[str],
     offboarded: AbstractSet[str] = frozenset(),
+    registry: EventRegistry = NO_EVENT_CONTRACTS,
 ) -> tuple[str, AnalyticsEvent] | Refusal:
-    """An accepted event and its tenant, or the refusal; the lines of offboarded tenants are theirs, and refused."""
+    """An accepted event and its tenant, or the refusal; the lines of offboarded tenants are theirs, and refused.
+
+    Every rule that is broken is a reason, in this order: the fields of the event as its contract has them, the
+    unknown ones of an object after those it knows; properties as theirs has them; equal keys; the tenant.
+    """
     unreadable = _unreadable(line)
     if unreadable:
         return Refusal(account_of(claimed_tenant, None, registered, offboarded), (unreadable,))
-    try:
-        event = AnalyticsEvent.model_validate_json(line)
-    except ValidationError as error:
-        reasons = tuple(_reason(fault) for fault in error.errors(include_url=False))
-        return Refusal(account_of(claimed_tenant, _named_tenant(line), registered, offboarded), reasons)
-    tenant_id = event.metadata.tenant_id
-    reasons = tuple(
-        reason
-        for reason in (
-            _duplicate_key(line),
-            _mismatch(tenant_id, claimed_tenant),
-            _unknown(tenant_id, registered, offboarded),
-        )
-        if reason
-    )
-    if reasons:
-        return Refusal(account_of(claimed_tenant, tenant_id, registered, offboarded), reasons)
-    return tenant_id, event
+    event, reasons = _read(line)
+    if any(reason.rule == "json_invalid" for reason in reasons):
+        return Refusal(account_of(claimed_tenant, None, registered, offboarded), tuple(reasons))
+    content = from_json(line)
+    broken = {reason.field for reason in reasons}
+    account = account_of(claimed_tenant, named_tenant(content), registered, offboarded)
+    if account is not None and account in registered and not broken & {LINE, "event_name", "properties"}:
+        contract = registry.find(content["event_name"], account)
+        reasons += _of_properties(contract, content.get("properties", {})) if contract else []
+    reasons += _duplicate_key(line)
+    if not broken & {LINE, "metadata", "metadata.tenant_id"}:
+        reasons += of_tenant(content, claimed_tenant, registered, offboarded)
+    if event is None or reasons:
+        return Refusal(account, tuple(reasons))
+    return event.metadata.tenant_id, event
 
 
 def account_of(
@@ -72,6 +77,43 @@ def account_of(
     """Whose fault a refused line is. A folder speaks for its tenant alone: nobody can have another one held."""
     tenant = named_tenant if claimed_tenant is None else claimed_tenant
     return tenant if tenant in registered or tenant in offboarded else None
+
+
+def named_tenant(content: Any) -> str | None:
+    """The tenant that a line names, however broken the rest of it is."""
+    metadata = content.get("metadata") if isinstance(content, dict) else None
+    tenant_id = metadata.get("tenant_id") if isinstance(metadata, dict) else None
+    return tenant_id if isinstance(tenant_id, str) else None
+
+
+def of_tenant(
+    content: Any, claimed_tenant: str | None, registered: AbstractSet[str], offboarded: AbstractSet[str]
+) -> list[Reason]:
+    """What is wrong with a tenant whose id as such is sound."""
+    tenant_id = content["metadata"]["tenant_id"]
+    field, value, found = "metadata.tenant_id", json.dumps(tenant_id), []
+    if claimed_tenant is not None and tenant_id != claimed_tenant:
+        expected = f"the tenant of its folder, {_shortened(claimed_tenant)}"
+        found.append(Reason(field, "tenant_mismatch", value, expected))
+    if tenant_id in offboarded - registered:
+        found.append(Reason(field, "offboarded_tenant", value, "a tenant that still sends"))
+    elif tenant_id not in registered:
+        found.append(Reason(field, "unknown_tenant", value, "a registered tenant"))
+    return found
+
+
+def field_name(path: tuple[int | str, ...]) -> str:
+    return ".".join(_shortened(str(part)) for part in path) or LINE
+
+
+def shown(value: Any) -> str:
+    return _shortened(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def conflicting(event_id: str) -> Reason:
+    """Asked of the warehouse, not of the line: another event has this id."""
+    expected = "the content that came first under this id, or an id of its own"
+    return Reason("metadata.event_id", "conflicting_duplicate", _shortened(json.dumps(event_id)), expected)
 
 
 def _unreadable(line: bytes) -> Reason | None:
@@ -87,26 +129,54 @@ def _unreadable(line: bytes) -> Reason | None:
     return None
 
 
-def _reason(fault: ErrorDetails) -> Reason:
-    field = ".".join(_shortened(str(part)) for part in fault["loc"]) or LINE
+def _read(line: bytes) -> tuple[AnalyticsEvent | None, list[Reason]]:
+    """The event, or what its contract has against it."""
+    try:
+        return AnalyticsEvent.model_validate_json(line), []
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+    found = {fault["loc"]: _reason(fault) for fault in faults if not _about_the_wire(fault)}
+    if () not in found and isinstance(metadata := from_json(line).get("metadata"), dict):
+        # pydantic misses these only where the rest of metadata is sound
+        for name, info in AnalyticsMetadata.model_fields.items():
+            if needed_on_the_wire(info) and name not in metadata:
+                found["metadata", name] = Reason(f"metadata.{name}", "missing", None, "Field required")
+    return None, [found[path] for path in sorted(found, key=_place)]
+
+
+def _about_the_wire(fault: ErrorDetails) -> bool:
+    return fault["type"] == "missing" and "fields" in fault.get("ctx", {})
+
+
+def _place(path: tuple[int | str, ...]) -> tuple[int, ...]:
+    """Where a field stands in the contract; an unknown one stands behind those of its object."""
+    model: Any = AnalyticsEvent
+    found = []
+    for part in path:
+        fields = model.model_fields
+        found.append(list(fields).index(part) if part in fields else len(fields))
+        model = fields[part].annotation if part in fields else BaseModel
+    return tuple(found)
+
+
+def _of_properties(contract: EventContract, properties: dict[str, Any]) -> Iterator[Reason]:
+    try:
+        contract.model.model_validate_json(to_json(properties))
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            yield _reason(fault, below=("properties",))
+
+
+def _reason(fault: ErrorDetails, below: tuple[str, ...] = ()) -> Reason:
+    field = field_name((*below, *fault["loc"]))
     rule, value, expected = fault["type"], fault["input"], fault["msg"]
     if rule == "missing":
-        fields = fault.get("ctx", {}).get("fields")
-        return Reason(f"{field}.{fields}" if fields else field, rule, None, "Field required")
+        return Reason(field, rule, None, expected)
     if rule == "json_invalid":
         return Reason(field, rule, _shortened(value), expected)
     if isinstance(value, str) and "\0" in value:
         rule, expected = "nul_character", "Input should hold no NUL character (U+0000)"
-    return Reason(field, rule, _shortened(json.dumps(value, ensure_ascii=False, default=str)), expected)
-
-
-def _named_tenant(line: bytes) -> str | None:
-    try:
-        metadata = from_json(line)["metadata"]
-        tenant_id = metadata["tenant_id"]
-    except (ValueError, TypeError, KeyError, IndexError):
-        return None
-    return tenant_id if isinstance(tenant_id, str) else None
+    return Reason(field, rule, shown(value), expected)
 
 
 class _DuplicateKeyError(Exception):
@@ -121,39 +191,14 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
         seen.add(key)
 
 
-def _duplicate_key(line: bytes) -> Reason | None:
+def _duplicate_key(line: bytes) -> list[Reason]:
     """Which of two values counts is another one for every reader, so neither does."""
     try:
         json.loads(line, object_pairs_hook=_refuse_duplicates)
     except _DuplicateKeyError as duplicate:
         key = _shortened(str(duplicate))
-        return Reason(LINE, "duplicate_key", _shortened(json.dumps(key)), "each key once in its object")
-    return None
-
-
-def _mismatch(tenant_id: str, claimed_tenant: str | None) -> Reason | None:
-    if claimed_tenant is None or tenant_id == claimed_tenant:
-        return None
-    return Reason(
-        "metadata.tenant_id",
-        "tenant_mismatch",
-        json.dumps(tenant_id),
-        f"the tenant of its folder, {_shortened(claimed_tenant)}",
-    )
-
-
-def _unknown(tenant_id: str, registered: AbstractSet[str], offboarded: AbstractSet[str]) -> Reason | None:
-    if tenant_id in registered:
-        return None
-    if tenant_id in offboarded:
-        return Reason("metadata.tenant_id", "offboarded_tenant", json.dumps(tenant_id), "a tenant that still sends")
-    return Reason("metadata.tenant_id", "unknown_tenant", json.dumps(tenant_id), "a registered tenant")
-
-
-def conflicting(event_id: str) -> Reason:
-    """Asked of the warehouse, not of the line: another event has this id."""
-    expected = "the content that came first under this id, or an id of its own"
-    return Reason("metadata.event_id", "conflicting_duplicate", _shortened(json.dumps(event_id)), expected)
+        return [Reason(LINE, "duplicate_key", _shortened(json.dumps(key)), "each key once in its object")]
+    return []
 
 
 def _shortened(value: object) -> str:

@@ -47,6 +47,10 @@ def offboarded_tenants(connection: psycopg.Connection) -> frozenset[str]:
     return frozenset(tenants_by_status(connection, Status.OFFBOARDED))
 
 
+def tenant_kinds(connection: psycopg.Connection) -> dict[str, str]:
+    return dict(connection.execute("select tenant_id, kind from tenancy.tenants").fetchall())
+
+
 def reserve_batches(connection: psycopg.Connection) -> int:
     """The first free number. Not the sequence's: a load that was killed would leave a gap to explain."""
     row = connection.execute("select coalesce(max(batch_id), 0) + 1 from raw.batches").fetchone()

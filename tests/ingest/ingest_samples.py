@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from analytics_dagster.schemas import TenantConfiguration
+from analytics_dagster.schemas.event_contract import EventContract, EventRegistry
 
 DAY = date(2026, 1, 31)
 
@@ -52,3 +53,38 @@ def empty_raw(connection: psycopg.Connection) -> None:
         "truncate raw.events, raw.quarantine, raw.quarantine_history, raw.accounts, raw.batches, raw.replays,"
         " raw.sightings, raw.known_runs, raw.known_pages"
     )
+
+
+def contract(event_name: str, **fields: Any) -> EventContract:
+    """Of properties, a description is made up."""
+    properties = {name: {"description": name, **rules} for name, rules in {**fields.pop("properties", {})}.items()}
+    told = {"event_name": event_name, "description": event_name, "properties": properties, **fields}
+    return EventContract.model_validate_json(json.dumps(told))
+
+
+# each type of property with each of its rules
+REGISTRY = EventRegistry(
+    (
+        contract(
+            "full",
+            properties={
+                "word": {"type": "text", "required": True, "max_length": 3, "pattern": "^a"},
+                "code": {"type": "text", "pattern": r"A-\d|é"},
+                "kind": {"type": "text", "required": True, "one_of": ["one", "two words", "it's", 'say "x"']},
+                "count": {"type": "integer", "minimum": 0, "maximum": 5},
+                "share": {"type": "number", "minimum": 0.5, "maximum": 1.25},
+                "amount": {"type": "money", "minimum": 0.01, "maximum": 1000},
+                "flag": {"type": "boolean"},
+                "at": {"type": "timestamp"},
+                "thing": {"type": "object"},
+                "things": {"type": "list"},
+                "copy": {"type": "text"},
+            },
+        ),
+        contract("scoped", tenants=["zeta"], properties={"word": {"type": "text", "required": True}}),
+        contract("scoped", kinds=["shop"], properties={"count": {"type": "integer", "required": True}}),
+        contract("scoped", properties={"flag": {"type": "boolean", "required": True}}),
+        contract("bare"),
+    ),
+    {"acme": "shop", "zeta": "shop"},
+)

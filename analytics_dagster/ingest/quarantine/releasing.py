@@ -9,6 +9,7 @@ from analytics_dagster.ingest.landing import claimed_tenant
 from analytics_dagster.ingest.loading import LOCK
 from analytics_dagster.ingest.quarantine.choice import Choice
 from analytics_dagster.ingest.quarantine.replaying import ReplayReport, replay
+from analytics_dagster.schemas.event_contract import NO_EVENT_CONTRACTS, EventRegistry
 
 # Open lines that nobody registered owns, by file: one that came in the tenant's folder, and one that names it.
 FILES = """
@@ -27,7 +28,13 @@ where status = 'open' and line_number is not null and (
 """
 
 
-def release_tenant(connection: psycopg.Connection, tenant_id: str, *, actor: str = "registration") -> ReplayReport:
+def release_tenant(
+    connection: psycopg.Connection,
+    tenant_id: str,
+    *,
+    actor: str = "registration",
+    registry: EventRegistry = NO_EVENT_CONTRACTS,
+) -> ReplayReport:
     """Replay what waited for this tenant; call it in the transaction that registers, so that no load slips between.
 
     Lines of its own folder that are broken stay in quarantine, but in the tenant's account.
@@ -44,4 +51,5 @@ def release_tenant(connection: psycopg.Connection, tenant_id: str, *, actor: str
                 "unknown": Jsonb([{"rule": "unknown_tenant", "value": json.dumps(tenant_id)}]),
             },
         )
-        return replay(connection, Choice(entry_ids=tuple(entry_id for (entry_id,) in rows)), actor=actor)
+        choice = Choice(entry_ids=tuple(entry_id for (entry_id,) in rows))
+        return replay(connection, choice, actor=actor, registry=registry)

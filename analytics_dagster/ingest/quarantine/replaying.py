@@ -26,6 +26,7 @@ from analytics_dagster.ingest.quarantine.settling import Outcome, Settled, settl
 from analytics_dagster.ingest.report import Tally
 from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, account_of, conflicting, judge
 from analytics_dagster.schemas import AnalyticsEvent
+from analytics_dagster.schemas.event_contract import NO_EVENT_CONTRACTS, EventRegistry
 
 # Known events are sought once for each chunk, so it is large; and it is held in memory, so it has an end.
 CHUNK_ENTRIES = 20_000
@@ -85,6 +86,7 @@ def replay(
     *,
     actor: str,
     edits: Mapping[int, Edit] | None = None,
+    registry: EventRegistry = NO_EVENT_CONTRACTS,
 ) -> ReplayReport:
     """Entries that are named must be there, must be about a line, and must not be discarded.
 
@@ -106,11 +108,12 @@ def replay(
         ]
         registered = writing.registered_tenants(connection)
         offboarded = writing.offboarded_tenants(connection)
+        registry = registry.knowing(writing.tenant_kinds(connection))
         outcomes: Counter[Outcome] = Counter()
         reasons: Counter[tuple[str, str]] = Counter()
         days: dict[date, Tally] = {}
         for chunk in _chunks(waiting):
-            settled = _judged(connection, chunk, edits or {}, registered, offboarded)
+            settled = _judged(connection, chunk, edits or {}, registered, offboarded, registry)
             for day, tally in settle(connection, settled, actor).items():
                 days[day] = days.get(day, Tally()) + tally
             outcomes.update(line.outcome for line in settled)
@@ -134,7 +137,12 @@ def replay(
 
 
 def judge_again(
-    original: bytes, file: str, number: int, registered: AbstractSet[str], offboarded: AbstractSet[str]
+    original: bytes,
+    file: str,
+    number: int,
+    registered: AbstractSet[str],
+    offboarded: AbstractSet[str],
+    registry: EventRegistry,
 ) -> tuple[str, AnalyticsEvent] | Refusal:
     """What the load would say today; the file's name below the landing folder says whose it is and in which format."""
     claimed = claimed_tenant(file)
@@ -143,7 +151,7 @@ def judge_again(
     assert sources is not None  # noqa: S101 - of a record that is read again
     if sources.refused:
         return Refusal(account_of(claimed, None, registered, offboarded), sources.refused[0].reasons)
-    verdict = judge(block.data[:-1], claimed, registered, offboarded)
+    verdict = judge(block.data[:-1], claimed, registered, offboarded, registry)
     if not isinstance(verdict, Refusal):
         return verdict
     return Refusal(verdict.tenant_id, tuple(replace(why, field=sources.told_as(why.field)) for why in verdict.reasons))
@@ -155,6 +163,7 @@ def _judged(
     edits: Mapping[int, Edit],
     registered: AbstractSet[str],
     offboarded: AbstractSet[str],
+    registry: EventRegistry,
 ) -> list[Settled]:
     waiting = [_Waiting(*row) for row in connection.execute(WAITING, [list(entry_ids)])]
     corrections = {
@@ -164,7 +173,12 @@ def _judged(
     }
     verdicts = [
         judge_again(
-            corrections.get(entry.entry_id, entry.original), entry.file, entry.line_number, registered, offboarded
+            corrections.get(entry.entry_id, entry.original),
+            entry.file,
+            entry.line_number,
+            registered,
+            offboarded,
+            registry,
         )
         for entry in waiting
     ]
