@@ -59,10 +59,9 @@ def admit(connection: psycopg.Connection, arrivals: Sequence[Arrival]) -> list[S
     ]
     remember_history(connection)
     register = Register(connection)
-    all_doubtful = np.ones(len(rows), dtype=bool)
-    chunk = prepared(pa.Table.from_pylist(rows, schema=SCHEMA), register.key, lambda _: all_doubtful)
+    chunk = prepared(pa.Table.from_pylist(rows, schema=SCHEMA), register.key)
     with repeats.comparing(connection):
-        settled = repeats.settle(connection, chunk, register)
+        settled = repeats.settle(connection, chunk, np.ones(len(rows), dtype=bool), register)
     register.write()
     return [
         Standing.NEW if new else Standing.CONFLICTING if conflicting else Standing.DUPLICATE

@@ -1,20 +1,23 @@
-"""Reading and checking overlap with writing: an iterator that is always one step ahead, in a thread of its own.
+"""Reading and checking overlap with writing: iterators that are ahead of their reader, in threads of their own.
 
-One step and no more, so that memory stays that of two chunks.
+A few steps and no more, so that memory stays that of a few chunks. What a step raises is raised where its item would
+have been taken; leaving waits for the steps under way.
 """
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 _END = object()
 
 
 @contextmanager
 def one_ahead(source: Iterator[Item]) -> Iterator[Iterator[Item]]:
-    """What `source` raises is raised where the item would have been taken; leaving waits for the step under way."""
+    """The next item of `source`, while this one is worked on."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ingest-ahead") as executor:
 
         def items() -> Iterator[Item]:
@@ -24,3 +27,23 @@ def one_ahead(source: Iterator[Item]) -> Iterator[Iterator[Item]]:
                 yield item  # type: ignore[misc]  # the end was told apart above
 
         yield items()
+
+
+@contextmanager
+def made_ahead(make: Callable[[Item], Made], source: Iterator[Item], workers: int) -> Iterator[Iterator[Made]]:
+    """What is made of each item, in the order of the items, several at the same time."""
+    executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="ingest-make")
+
+    def made() -> Iterator[Made]:
+        under_way: deque[Future[Made]] = deque()
+        for item in source:
+            under_way.append(executor.submit(make, item))
+            if len(under_way) > workers:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+
+    try:
+        yield made()
+    finally:
+        executor.shutdown(cancel_futures=True)

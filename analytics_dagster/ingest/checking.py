@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -73,7 +73,7 @@ class Checked:
 
 
 class Checker:
-    """Holds one DuckDB; not for two threads at once."""
+    """For any number of threads at once."""
 
     def __init__(
         self,
@@ -87,24 +87,16 @@ class Checker:
         self._offboarded = offboarded
         self._event_bytes = event_bytes
         self._registry = registry
-        self._queries = Queries.take(registered, registry)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._queries.give_back()
 
     def check(self, chunk: Iterable[tuple[Origin, Block]]) -> Checked:
         blocks = list(chunk)
         lines = Lines(blocks)
         fit = lines.for_duckdb()
-        rows = self._good(fit)
         unsure = ~lines.blank
-        unsure[rows["position"].to_numpy()] = False
-        refusals = self._refusals(fit.filter(pa.array(unsure[fit["position"].to_numpy()])), lines)
+        with Queries.lent(self._registered, self._registry) as queries:
+            rows = _good(queries, fit)
+            unsure[rows["position"].to_numpy()] = False
+            refusals = self._refusals(queries, fit.filter(pa.array(unsure[fit["position"].to_numpy()])), lines)
         late_rows: list[dict[str, Any]] = []
         refused = [line for origin, block in blocks for line in self._refused_before(origin, block)]
         for position in np.flatnonzero(unsure).tolist():
@@ -135,16 +127,7 @@ class Checker:
         for record in block.sources.refused if block.sources else ():
             yield RefusedLine(origin.batch_id, record.number, record.original, Refusal(account, record.reasons))
 
-    def _good(self, lines: pa.Table) -> pa.Table:
-        """The lines that are certainly good, in their order."""
-        if lines.num_rows == 0:
-            return ROW.empty_table()
-        found = self._queries.good(lines)
-        good = found["good"]
-        rows = found.drop_columns(["good"])
-        return (rows if pc.all(good).as_py() else rows.filter(good)).cast(ROW)
-
-    def _refusals(self, asked: pa.Table, lines: "Lines") -> dict[int, Refusal]:
+    def _refusals(self, queries: Queries, asked: pa.Table, lines: "Lines") -> dict[int, Refusal]:
         """Those of the lines asked about that are certainly faulty, by their position."""
         if asked.num_rows == 0:
             return {}
@@ -152,8 +135,18 @@ class Checker:
             position: refusal(
                 faults, lines.line(position), lines.origin(position).claimed_tenant, self._registered, self._offboarded
             )
-            for position, faults in self._queries.faulty(asked)
+            for position, faults in queries.faulty(asked)
         }
+
+
+def _good(queries: Queries, lines: pa.Table) -> pa.Table:
+    """The lines that are certainly good, in their order."""
+    if lines.num_rows == 0:
+        return ROW.empty_table()
+    found = queries.good(lines)
+    good = found["good"]
+    rows = found.drop_columns(["good"])
+    return (rows if pc.all(good).as_py() else rows.filter(good)).cast(ROW)
 
 
 class Lines:

@@ -1,7 +1,7 @@
 """One loading day into the warehouse: one transaction, all or nothing, and books that balance.
 
 Which lines are good is `checking`'s decision, which are repeats that of `repeats`; here they meet and are counted.
-Checking runs ahead in a thread of its own while PostgreSQL takes the chunk before.
+Reading and checking run ahead in threads of their own while PostgreSQL takes a chunk.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 
 from analytics_dagster.ingest import repeats, writing
-from analytics_dagster.ingest.ahead import one_ahead
+from analytics_dagster.ingest.ahead import made_ahead, one_ahead
 from analytics_dagster.ingest.batches import Batch, UnfitError, chunks, new_content, note_long_lines
 from analytics_dagster.ingest.checking import Checker, RefusedLine
 from analytics_dagster.ingest.known import Register, remember_history
@@ -25,6 +25,7 @@ from analytics_dagster.tenancy.limits import tenant_limits
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
 LOCK = "analytics-dagster load"
+CHECKED_AT_ONCE = 2  # chunks, on a core each; more would be more memory
 SHORTEST_LINE = 100  # bytes, of what usually comes: for an estimate
 
 Count = Counter[tuple[int, str]]
@@ -93,18 +94,22 @@ def _write(
     sieve = register.sieve(lines=sum(batch.bytes for batch in batches) // SHORTEST_LINE)
     accepted, duplicate, quarantined, oversized = Count(), Count(), Count(), Count()
     registry = registry.knowing(writing.tenant_kinds(connection))
-    with Checker(registered, registry, offboarded=offboarded, event_bytes=event_bytes) as checker:
-        preparer = Preparer(checker, sieve, register.key, day)
-        with repeats.comparing(connection), one_ahead(map(preparer.prepare, chunks(batches))) as ahead:
-            for checked, chunk in ahead:
-                settled = repeats.settle(connection, chunk, register)
-                refused = [*checked.refused, *checked.conflicts(settled.conflicting)]
-                writing.write_quarantine(connection, day, refused)
-                accepted += chunk.count(settled.new)
-                duplicate += chunk.count(settled.duplicate)
-                quarantined += _count(refused)
-                oversized += checked.oversized
-                note_long_lines(batches, refused)
+    checker = Checker(registered, registry, offboarded=offboarded, event_bytes=event_bytes)
+    preparer = Preparer(checker, register.key, day)
+    with (
+        repeats.comparing(connection),
+        one_ahead(chunks(batches)) as read,
+        made_ahead(preparer.prepare, read, CHECKED_AT_ONCE) as ready,
+    ):
+        for checked, chunk in ready:
+            settled = repeats.settle(connection, chunk, sieve.doubtful(chunk.hashes), register)
+            refused = [*checked.refused, *checked.conflicts(settled.conflicting)]
+            writing.write_quarantine(connection, day, refused)
+            accepted += chunk.count(settled.new)
+            duplicate += chunk.count(settled.duplicate)
+            quarantined += _count(refused)
+            oversized += checked.oversized
+            note_long_lines(batches, refused)
     register.write()
     books = {
         key: Tally(

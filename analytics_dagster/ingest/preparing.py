@@ -1,10 +1,10 @@
-"""A checked chunk made ready for the warehouse: encoded, in the order of the indexes, the certainly new told apart.
+"""A checked chunk made ready for the warehouse: hashed, encoded, its order found.
 
-Runs ahead of the writing, in a thread of its own, so it asks the warehouse nothing.
+Runs ahead of the writing, in threads of its own, so it asks the warehouse nothing.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from analytics_dagster.ingest.checking import Checked, Checker, Origin
 from analytics_dagster.ingest.copying import copy_data
-from analytics_dagster.ingest.known import Hashes, Mask, Sieve, identities
+from analytics_dagster.ingest.known import Hashes, Mask, identities
 from analytics_dagster.ingest.reading import Block
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -24,7 +24,6 @@ Places = np.ndarray[Any, np.dtype[np.int64]]
 class Prepared:
     encoded: pa.Array  # a row of the copy for each accepted line
     hashes: Hashes
-    doubtful: Mask  # may be a repeat
     batch_ids: Places
     line_numbers: Places
     order: Places  # tenant, then time, as the indexes have it: the insertion is twice as fast
@@ -40,7 +39,7 @@ class Prepared:
         return Counter({account: count for account, count in zip(self._accounts, counts, strict=True) if count})
 
 
-def prepared(rows: pa.Table, key: str, doubtful: Callable[[Hashes], Mask]) -> Prepared:
+def prepared(rows: pa.Table, key: str) -> Prepared:
     """`rows` have the columns of raw.events."""
     tenants = rows["tenant_id"].combine_chunks()
     hashes = identities(tenants, rows["event_id"].combine_chunks(), key)
@@ -52,7 +51,6 @@ def prepared(rows: pa.Table, key: str, doubtful: Callable[[Hashes], Mask]) -> Pr
     return Prepared(
         encoded=copy_data(rows),
         hashes=hashes,
-        doubtful=doubtful(hashes),
         batch_ids=batch_ids,
         line_numbers=line_numbers,
         order=np.lexsort((rows["occurred_at"].cast(pa.int64()).to_numpy(), code)),
@@ -62,13 +60,14 @@ def prepared(rows: pa.Table, key: str, doubtful: Callable[[Hashes], Mask]) -> Pr
 
 
 class Preparer:
-    def __init__(self, checker: Checker, sieve: Sieve, key: str, day: date) -> None:
+    """For any number of threads at once."""
+
+    def __init__(self, checker: Checker, key: str, day: date) -> None:
         self._checker = checker
-        self._sieve = sieve
         self._key = key
         self._day = day
 
     def prepare(self, chunk: Iterable[tuple[Origin, Block]]) -> tuple[Checked, Prepared]:
         checked = self._checker.check(chunk)
         days = pa.array(np.full(checked.accepted.num_rows, self._day, "datetime64[D]"))
-        return checked, prepared(checked.accepted.append_column("load_day", days), self._key, self._sieve.doubtful)
+        return checked, prepared(checked.accepted.append_column("load_day", days), self._key)

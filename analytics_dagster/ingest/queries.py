@@ -3,8 +3,10 @@
 Planning takes 50 to 150 ms and a plan that is ready 5: a DuckDB that nobody uses waits for the next load.
 """
 
+import atexit
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +16,7 @@ import pyarrow as pa
 from analytics_dagster.ingest.contract_sql import DOUBT, SETTINGS, ContractSql, Fault
 from analytics_dagster.schemas.event_contract import EventRegistry
 
-THREADS = 2
+THREADS = 1  # chunks are checked side by side instead
 LINES = pa.schema([("position", pa.int32()), ("claimed_tenant", pa.string()), ("line", pa.string())])
 
 
@@ -42,18 +44,28 @@ class Queries:
         self._duckdb.register("lines", self._lines)
 
     @classmethod
-    def take(cls, registered: AbstractSet[str], registry: EventRegistry) -> "Queries":
+    @contextmanager
+    def lent(cls, registered: AbstractSet[str], registry: EventRegistry) -> Iterator["Queries"]:
         """One that waits, if it is for the same tenants and contracts; else a new one."""
-        while cls._waiting:
-            found = cls._waiting.pop()
-            if found._for == (registered, registry):
-                return found
-            found._duckdb.close()
-        return cls(registered, registry)
+        lent = cls._taken((frozenset(registered), registry)) or cls(registered, registry)
+        yield lent
+        lent._lines.table = LINES.empty_table()
+        cls._waiting.append(lent)
 
-    def give_back(self) -> None:
-        self._lines.table = LINES.empty_table()
-        self._waiting.append(self)
+    @classmethod
+    def _taken(cls, wanted: tuple[frozenset[str], EventRegistry]) -> "Queries | None":
+        while cls._waiting:
+            with suppress(IndexError):  # another thread was quicker
+                found = cls._waiting.pop()
+                if found._for == wanted:
+                    return found
+                found._duckdb.close()
+        return None
+
+    @classmethod
+    def close_waiting(cls) -> None:
+        while cls._waiting:
+            cls._waiting.pop()._duckdb.close()
 
     def good(self, lines: pa.Table) -> pa.Table:
         """Of each line its position, whether it is certainly good, and its columns."""
@@ -83,3 +95,6 @@ class _Lines:
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.table.__arrow_c_stream__(requested_schema)
+
+
+atexit.register(Queries.close_waiting)  # a DuckDB that is open when Python ends is told as a leak

@@ -50,11 +50,11 @@ def comparing(connection: psycopg.Connection) -> Iterator[None]:
     connection.execute("drop table repeats")
 
 
-def settle(connection: psycopg.Connection, chunk: Prepared, register: Register) -> Settled:
-    """Write the chunk's new events, and say what the others are."""
-    fresh = ~chunk.doubtful
+def settle(connection: psycopg.Connection, chunk: Prepared, doubtful: Mask, register: Register) -> Settled:
+    """Write the chunk's new events, and say what the others are; those that are not doubtful are new."""
+    fresh = ~doubtful
     _write(connection, chunk, register, fresh)
-    late = _new_after_all(chunk, register)
+    late = _new_after_all(chunk, doubtful, register)
     _write(connection, chunk, register, late)
     repeated = ~(fresh | late)
     conflicting = _conflicting(connection, chunk, repeated)
@@ -66,12 +66,12 @@ def _write(connection: psycopg.Connection, chunk: Prepared, register: Register, 
     register.add(chunk.hashes[chosen])
 
 
-def _new_after_all(chunk: Prepared, register: Register) -> Mask:
-    places = np.flatnonzero(chunk.doubtful)
+def _new_after_all(chunk: Prepared, doubtful: Mask, register: Register) -> Mask:
+    places = np.flatnonzero(doubtful)
     hashes = chunk.hashes[places]
     first = np.zeros(len(places), dtype=bool)
     first[np.unique(hashes, return_index=True)[1]] = True
-    late = np.zeros(len(chunk.doubtful), dtype=bool)
+    late = np.zeros(len(doubtful), dtype=bool)
     late[places[first & ~register.knows(hashes)]] = True
     return late
 

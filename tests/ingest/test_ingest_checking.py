@@ -386,8 +386,7 @@ def test_what_is_shown_of_a_value_is_short_and_storable() -> None:
 
 
 def test_contract_columns() -> None:
-    with Checker(frozenset(), REGISTRY) as checker:
-        nothing = checker.check([(Origin(1, None), Block(b"\n \n", 1))])
+    nothing = Checker(frozenset(), REGISTRY).check([(Origin(1, None), Block(b"\n \n", 1))])
     assert (nothing.accepted.num_rows, nothing.refused) == (0, [])
     assert set(ROW.names) - {"position"} < set(nothing.accepted.column_names)
 

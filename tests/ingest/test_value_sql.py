@@ -44,18 +44,16 @@ def test_a_field_that_is_added_to_a_contract_becomes_a_column_with_rules() -> No
 def test_a_pattern_that_duckdb_cannot_read_is_judged_by_pydantic() -> None:
     registry = EventRegistry((contract("x", properties={"p": {"type": "text", "pattern": "^a{2,2000}$"}}),))
     lines = [json.dumps(event(p) | {"event_name": "x", "properties": {"p": p}}).encode() + b"\n" for p in ("a", "aaa")]
-    with Checker(TENANTS, registry) as checker:
-        checked = checker.check([(Origin(1, None), Block(b"".join(lines), 1))])
+    checked = Checker(TENANTS, registry).check([(Origin(1, None), Block(b"".join(lines), 1))])
     assert checked.accepted["event_id"].to_pylist() == ["aaa"]
     assert [reason.rule for line in checked.refused for reason in line.refusal.reasons] == ["string_pattern_mismatch"]
 
 
 def test_queries_wait_for_the_next_load_of_the_same_tenants_and_contracts() -> None:
     registry = EventRegistry((contract("x"),))
-    first = Queries.take(TENANTS, registry)
-    at_the_same_time = Queries.take(TENANTS, registry)
-    assert at_the_same_time is not first
-    at_the_same_time.give_back()
-    first.give_back()
-    assert Queries.take(TENANTS, registry) is first
-    assert Queries.take(frozenset({"acme", "zeta"}), registry) not in (first, at_the_same_time)
+    with Queries.lent(TENANTS, registry) as first, Queries.lent(TENANTS, registry) as at_the_same_time:
+        assert at_the_same_time is not first
+    with Queries.lent(TENANTS, registry) as again:
+        assert again is first
+    with Queries.lent(frozenset({"acme", "zeta"}), registry) as others:
+        assert others not in (first, at_the_same_time)
