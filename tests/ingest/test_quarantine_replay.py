@@ -100,8 +100,8 @@ def test_a_corrected_line_becomes_an_event_in_its_old_place(tenants, loaded):
 
 def test_a_replayed_event_is_the_one_that_a_load_would_have_written(tenants, loaded):
     """A tenant that came late, and one that was there: the same lines give the same rows."""
-    bare = {key: value for key, value in event("bare").items() if key != "properties"}
-    bare["event_name"] = "bare"
+    odd = event("odd", is_test=True, anonymous_id="ä\u2028x")
+    odd["properties"] = {"track_id": "7", "n": [1.50, 10**25, {"k": None}]}
     bare = {key: value for key, value in event("bare").items() if key != "properties"} | {"event_name": "bare"}
     del bare["metadata"]["user_id"]
 
