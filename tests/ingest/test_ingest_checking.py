@@ -235,6 +235,17 @@ def test_most_events_take_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check(*lines, json.dumps(bare).encode() + b"\r").accepted.num_rows == 101
 
 
+def test_many_lines_keep_their_order() -> None:
+    """Which of two equal events is the first depends on it."""
+    lines = [json.dumps(event(f"e{number}", user_id="u" * (number % 50 + 1))).encode() for number in range(30_000)]
+    lines[7::1_000] = [b"{}"] * 30
+    checked = check(*lines)
+    numbers = checked.accepted["line_number"].to_pylist()
+    assert numbers == sorted(numbers)
+    assert [f"e{number - 1}" for number in numbers] == checked.accepted["event_id"].to_pylist()
+    assert [line.line_number for line in checked.refused] == list(range(8, 30_000, 1_000))
+
+
 GOOD = json.dumps(event("e1"))
 FULL = json.dumps(event("e1", tenant_id="acme") | {"event_name": "full", "properties": GOOD_PROPERTIES})
 
