@@ -1,6 +1,7 @@
 """The queries of `contract_sql`, ready in a DuckDB: prepared once, asked about one table of lines after another.
 
-Planning takes 50 to 150 ms and a plan that is ready 5: a DuckDB that nobody uses waits for the next load.
+Planning takes 50 to 150 ms and a plan that is ready 5: a DuckDB that nobody uses waits for the next load. It runs a
+prepared query in one thread, so there is one DuckDB for each chunk that is checked at the same time.
 """
 
 import atexit
