@@ -28,7 +28,7 @@ TENANT = {
 }
 
 
-def event(event_id: str, name: str = "track_play", tenant_id: str = "acme") -> dict[str, Any]:
+def event(event_id: str, name: str = "track_opened", tenant_id: str = "acme") -> dict[str, Any]:
     metadata = {"event_id": event_id, "tenant_id": tenant_id, "source": "api", "timestamp": "2026-01-31T09:30:00Z"}
     return {"metadata": metadata, "event_type": "user_action", "event_name": name}
 
