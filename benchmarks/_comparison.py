@@ -11,6 +11,7 @@ from _alternatives import Dlt, bare_copy, pandas_to_sql, pydantic_row_by_row
 from _asked import Asked
 from _databases import Databases
 from _events import EventFile
+from _load_once import CONTRACTS
 from _watch import Watch
 
 from analytics_dagster.ingest import books, load_day
@@ -60,7 +61,7 @@ def compare(
 def _ours(file: EventFile, landing: Path) -> Way:
     def load(url: WarehouseUrl) -> float:
         started = perf_counter()
-        load_day(url, landing, file.day)
+        load_day(url, landing, file.day, CONTRACTS)
         return perf_counter() - started
 
     return Way("ours", "raw.events", file.accepted, load, "checked, deduplicated, committed, accounted")

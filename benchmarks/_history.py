@@ -12,6 +12,7 @@ from _asked import Asked
 from _comparison import prove_books
 from _databases import Databases
 from _events import EVENTS_A_DAY, EventFile
+from _load_once import CONTRACTS
 
 from analytics_dagster.ingest import load_day
 from analytics_dagster.ingest.known import rebuild
@@ -36,7 +37,7 @@ def cost_of_history(
             for place in ("empty", "history") if turn % 2 == 0 else ("history", "empty"):
                 with databases.settled(full) if place == "history" else databases.fresh() as url:
                     started = perf_counter()
-                    load_day(url, folder / f"landing-{turn}", file.day)
+                    load_day(url, folder / f"landing-{turn}", file.day, CONTRACTS)
                     seconds[place].append(perf_counter() - started)
                     prove_books(url, file, history=place == "history")
             landed.unlink()

@@ -6,7 +6,11 @@ from datetime import date
 from pathlib import Path
 
 from analytics_dagster.ingest import load_day
+from analytics_dagster.schemas.event_files import load_event_contracts
+from analytics_dagster.settings import PROJECT_ROOT
 from analytics_dagster.warehouse import WarehouseUrl
+
+CONTRACTS = load_event_contracts(PROJECT_ROOT / "events")  # what a new deployment checks by
 
 
 def peak_bytes() -> int:
@@ -18,5 +22,5 @@ def peak_bytes() -> int:
 
 
 if __name__ == "__main__":
-    load_day(WarehouseUrl.parse(sys.argv[3]), Path(sys.argv[1]), date.fromisoformat(sys.argv[2]))
+    load_day(WarehouseUrl.parse(sys.argv[3]), Path(sys.argv[1]), date.fromisoformat(sys.argv[2]), CONTRACTS)
     print(peak_bytes())

@@ -24,7 +24,8 @@ OBJECTS = 3  # the event, its metadata, its properties: keys of deeper ones are 
 ARRAYS = 64  # far below the depth that the contract's reader goes to
 
 # Every way to write a comma that nothing follows, and a NUL. Plain searches: one pattern takes 3 x their time.
-DOUBTFUL_SIGNS = (",}", ",]", ", }", ", ]", ",  ", ",\r", ", \r", "\t", "\\u0000")
+DOUBTFUL_SIGNS = (",}", ",]", ",\r", "\t", "\\u0000")
+DOUBTFUL_WHERE_SPACED = (", }", ", ]", ",  ", ", \r")
 
 # Numbers that may be beyond range, in JSON as DuckDB writes it: without spaces.
 DOUBTFUL_NUMBER = r"[:,\[]-?(?:[0-9]{19}|[0-9]+(?:\.[0-9]+)?[eE]|[nN]a|[iI]nf)"
@@ -93,8 +94,8 @@ class ContractSql:
             -- filters could be tried in any order, and json_extract fails on what is no JSON: a case keeps them apart
             select position, claimed_tenant, case when {none}
                 strlen(line) - strlen(replace(line, '{{', '')) > {OBJECTS}
-                or strlen(line) - strlen(replace(line, '[', '')) > {ARRAYS}
-                or {" or ".join(f"contains(line, {quoted(sign)})" for sign in DOUBTFUL_SIGNS)}
+                or (contains(line, '[') and strlen(line) - strlen(replace(line, '[', '')) > {ARRAYS})
+                or {_has_one_of(DOUBTFUL_SIGNS)} or (contains(line, ', ') and ({_has_one_of(DOUBTFUL_WHERE_SPACED)}))
                 then null when json_valid(line) then line end as event
             from lines
         ),
@@ -212,6 +213,10 @@ def _row() -> Iterator[str]:
             case _:
                 value = plain_text(value)
         yield f"{value} as {column.name}"
+
+
+def _has_one_of(signs: Sequence[str]) -> str:
+    return " or ".join(f"contains(line, {quoted(sign)})" for sign in signs)
 
 
 def _present(parent: Field) -> str:

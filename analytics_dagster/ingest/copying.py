@@ -18,7 +18,7 @@ POSTGRES_EPOCH_DAY = 10_957  # the same in days
 NULL_LENGTH = -1
 JSONB = "properties"
 JSONB_VERSION = 1
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 17
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -1,6 +1,6 @@
 """A Bloom filter over 64-bit hashes: says "certainly new" of nearly all new ones, and never of a known one.
 
-Two bytes and six bits for each hash: of a thousand new ones it takes one for known.
+Two bytes for each hash, four bits of them set: of a thousand new ones it takes two or three for known.
 """
 
 from typing import Any, Self
@@ -10,7 +10,7 @@ import numpy as np
 from analytics_dagster.ingest.known.identity import Hashes, Mask
 
 BITS_FOR_EACH = 16
-PROBES = 6
+PROBES = 4
 SMALLEST = 64
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
