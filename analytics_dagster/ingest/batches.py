@@ -11,10 +11,10 @@ from pathlib import Path
 import psycopg
 
 from analytics_dagster.ingest import writing
+from analytics_dagster.ingest.blocks import block_sizes
 from analytics_dagster.ingest.checking import Origin, RefusedLine
 from analytics_dagster.ingest.landing import LandingFile
 from analytics_dagster.ingest.reading import (
-    BLOCK_BYTES,
     Block,
     ChangedWhileReadError,
     FileReading,
@@ -86,14 +86,15 @@ def new_content(
 def chunks(batches: list[Batch]) -> Iterator[list[tuple[Origin, Block]]]:
     """Small files share a chunk, large ones fill many."""
     chunk: list[tuple[Origin, Block]] = []
-    size = 0
+    size, sizes = 0, block_sizes()
+    enough = next(sizes)
     for batch in batches:
         for block in _blocks(batch):
             chunk.append((Origin(batch.batch_id, batch.file.claimed_tenant), block))
             size += block.size
-            if size >= BLOCK_BYTES:
+            if size >= enough:
                 yield chunk
-                chunk, size = [], 0
+                chunk, size, enough = [], 0, next(sizes)
     if chunk:
         yield chunk
 

@@ -1,13 +1,22 @@
 """What reading hands to checking: blocks of lines, what they were made of, and a word on what was wrong with a file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from analytics_dagster.ingest.verdict import LONGEST_LINE, SHOWN, Reason
 
 BLOCK_BYTES = 8 << 20  # several are under way at the same time, and each takes some five times its size
+FIRST_BLOCK_BYTES = 1 << 20
 LONGEST_KEPT = 16 << 20  # of a longer line or record, this much of its beginning is kept
 RECORD = "record"  # the field of a reason that is about a record as a whole
+
+
+def block_sizes() -> Iterator[int]:
+    """How large blocks should be: the first ones are small, so that PostgreSQL has something to do soon."""
+    size = min(FIRST_BLOCK_BYTES, BLOCK_BYTES)
+    while True:
+        yield size
+        size = min(2 * size, BLOCK_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

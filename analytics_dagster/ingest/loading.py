@@ -102,7 +102,7 @@ def _write(
         made_ahead(preparer.prepare, read, CHECKED_AT_ONCE) as ready,
     ):
         for checked, chunk in ready:
-            settled = repeats.settle(connection, chunk, sieve.doubtful(chunk.hashes), register)
+            settled = repeats.settle(connection, chunk, chunk.repeated | sieve.doubtful(chunk.hashes), register)
             refused = [*checked.refused, *checked.conflicts(settled.conflicting)]
             writing.write_quarantine(connection, day, refused)
             accepted += chunk.count(settled.new)

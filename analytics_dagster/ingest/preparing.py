@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from analytics_dagster.ingest.checking import Checked, Checker, Origin
 from analytics_dagster.ingest.copying import copy_data
-from analytics_dagster.ingest.known import Hashes, Mask, identities
+from analytics_dagster.ingest.known import Hashes, Mask, identities, repeated
 from analytics_dagster.ingest.reading import Block
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -24,6 +24,7 @@ Places = np.ndarray[Any, np.dtype[np.int64]]
 class Prepared:
     encoded: pa.Array  # a row of the copy for each accepted line
     hashes: Hashes
+    repeated: Mask  # another one before it, in this chunk, has its hash
     batch_ids: Places
     line_numbers: Places
     order: Places  # tenant, then time, as the indexes have it: the insertion is twice as fast
@@ -51,6 +52,7 @@ def prepared(rows: pa.Table, key: str) -> Prepared:
     return Prepared(
         encoded=copy_data(rows),
         hashes=hashes,
+        repeated=repeated(hashes),
         batch_ids=batch_ids,
         line_numbers=line_numbers,
         order=np.lexsort((rows["occurred_at"].cast(pa.int64()).to_numpy(), code)),

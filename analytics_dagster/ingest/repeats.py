@@ -11,7 +11,7 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 
-from analytics_dagster.ingest.known import Mask, Register
+from analytics_dagster.ingest.known import Mask, Register, repeated
 from analytics_dagster.ingest.preparing import Prepared
 from analytics_dagster.ingest.writing import copy_events
 
@@ -69,10 +69,8 @@ def _write(connection: psycopg.Connection, chunk: Prepared, register: Register, 
 def _new_after_all(chunk: Prepared, doubtful: Mask, register: Register) -> Mask:
     places = np.flatnonzero(doubtful)
     hashes = chunk.hashes[places]
-    first = np.zeros(len(places), dtype=bool)
-    first[np.unique(hashes, return_index=True)[1]] = True
     late = np.zeros(len(doubtful), dtype=bool)
-    late[places[first & ~register.knows(hashes)]] = True
+    late[places[~repeated(hashes) & ~register.knows(hashes)]] = True
     return late
 
 

@@ -8,6 +8,8 @@ from analytics_dagster.ingest.blocks import Block, Damage, Record
 
 def blocks(pieces: Iterator[bytes], damage: Damage) -> Iterator[Block]:
     waiting, line, inside_endless_line = bytearray(), 1, False
+    sizes = limits.block_sizes()
+    enough = next(sizes)
     for piece in pieces:
         if inside_endless_line:
             newline = piece.find(b"\n")
@@ -16,7 +18,7 @@ def blocks(pieces: Iterator[bytes], damage: Damage) -> Iterator[Block]:
             piece = piece[newline + 1 :]  # noqa: PLW2901
             inside_endless_line = False
         waiting += piece
-        if len(waiting) < limits.BLOCK_BYTES:
+        if len(waiting) < enough:
             continue
         end = waiting.rfind(b"\n") + 1
         if end:
@@ -30,6 +32,7 @@ def blocks(pieces: Iterator[bytes], damage: Damage) -> Iterator[Block]:
             continue
         yield block
         line += block.data.count(b"\n")
+        enough = next(sizes)
     end = waiting.rfind(b"\n") + 1
     if damage.flaw is None and end < len(waiting):  # the last line needs no newline
         waiting += b"\n"

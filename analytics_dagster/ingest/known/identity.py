@@ -23,6 +23,13 @@ def hash_key(connection: psycopg.Connection) -> str:
     return str(row[0])
 
 
+def repeated(hashes: Hashes) -> Mask:
+    """The second and later ones of a hash."""
+    mask = np.ones(len(hashes), dtype=bool)
+    mask[np.unique(hashes, return_index=True)[1]] = False
+    return mask
+
+
 def identities(tenants: pa.Array, event_ids: pa.Array, key: str) -> Hashes:
     """SipHash, which pandas has for whole arrays; the key is 16 characters."""
     if len(tenants) == 0:

@@ -26,9 +26,8 @@ class Sieve:
         self._room = 0
 
     def doubtful(self, hashes: Hashes) -> Mask:
-        """Those that may be known, and the second and later ones of a hash."""
-        mask = np.ones(len(hashes), dtype=bool)
-        mask[np.unique(hashes, return_index=True)[1]] = False
+        """Those that may be known; all are, from now on."""
+        mask = np.zeros(len(hashes), dtype=bool)
         for known in self._filters:
             clear = np.flatnonzero(~mask)
             mask[clear] = known.maybe(hashes[clear])
