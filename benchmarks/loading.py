@@ -22,7 +22,9 @@ from _comparison import ALTERNATIVES, compare, prove_books
 from _databases import Databases, embedded
 from _events import TENANTS, EventFile
 from _history import cost_of_history
+from _load_once import CONTRACTS
 
+from analytics_dagster.ingest.intake import Intake
 from analytics_dagster.ingest.verdict import judge
 from analytics_dagster.settings import load_settings
 
@@ -37,11 +39,11 @@ Section = Callable[[Databases, Path], tuple[dict[str, Any], list[Asked]]]
 def latency(_: Databases, folder: Path) -> tuple[dict[str, Any], list[Asked]]:
     """One line at a time on the exact path: the contract and the rules about lines, malformed ones included."""
     lines = EventFile(JUDGED).write_lines(folder / "lines.ndjson").read_bytes().splitlines()
-    registered = frozenset(tenant for _, tenant, _ in TENANTS)
+    intake = Intake(frozenset(tenant for _, tenant, _ in TENANTS), CONTRACTS)
     times = []
     for line in lines:
         started = perf_counter_ns()
-        judge(line, None, registered)
+        judge(line, None, intake)
         times.append((perf_counter_ns() - started) / 1e6)
     times.sort()
     figures = {"p50_ms": times[len(times) // 2], "p99_ms": times[len(times) * 99 // 100], "max_ms": times[-1]}

@@ -16,6 +16,7 @@ from _events import EVENTS_A_DAY, MALFORMED, TENANTS, EventFile
 from _history import make_history
 
 from analytics_dagster.ingest import load_day
+from analytics_dagster.ingest.intake import Intake
 from analytics_dagster.ingest.verdict import Refusal, judge
 from analytics_dagster.settings import PROJECT_ROOT
 from analytics_dagster.warehouse import WarehouseUrl, connect
@@ -39,7 +40,7 @@ def test_the_file_is_the_same_each_time_and_of_the_promised_size(tmp_path: Path)
 
 def test_malformed_lines_are_where_they_are_promised_and_nowhere_else(tmp_path: Path) -> None:
     lines = EventFile(2_000).write_lines(tmp_path / "lines").read_bytes().splitlines()
-    refused = [n for n, line in enumerate(lines) if isinstance(judge(line, None, REGISTERED), Refusal)]
+    refused = [n for n, line in enumerate(lines) if isinstance(judge(line, None, Intake(REGISTERED)), Refusal)]
     assert refused == list(range(MALFORMED, 2_000, 100))
     assert len({line[:20] for line in (lines[n] for n in refused)}) > 1, "of several kinds"
     readable = EventFile(2_000).write_lines(tmp_path / "readable", malformed=False).read_bytes().splitlines()

@@ -6,10 +6,8 @@ for the good ones, and names the faults of most others. `verdict.judge` decides 
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,13 +16,13 @@ import pyarrow.compute as pc
 
 from analytics_dagster.ingest.blocks import Block
 from analytics_dagster.ingest.fault_reasons import refusal
+from analytics_dagster.ingest.intake import Intake
 from analytics_dagster.ingest.known import Mask
 from analytics_dagster.ingest.queries import LINES, Queries
 from analytics_dagster.ingest.sizes import oversized
 from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, conflicting, judge
 from analytics_dagster.schemas import AnalyticsEvent
 from analytics_dagster.schemas.event_columns import event_columns
-from analytics_dagster.schemas.event_contract import NO_EVENT_CONTRACTS, EventRegistry
 
 LINES_A_THREAD_TAKES = 4_096
 BLANK = b" \t\r\n"
@@ -75,25 +73,15 @@ class Checked:
 class Checker:
     """For any number of threads at once."""
 
-    def __init__(
-        self,
-        registered: AbstractSet[str],
-        registry: EventRegistry = NO_EVENT_CONTRACTS,
-        *,
-        offboarded: AbstractSet[str] = frozenset(),
-        event_bytes: Mapping[str, int] = MappingProxyType({}),
-    ) -> None:
-        self._registered = registered
-        self._offboarded = offboarded
-        self._event_bytes = event_bytes
-        self._registry = registry
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
 
     def check(self, chunk: Iterable[tuple[Origin, Block]]) -> Checked:
         blocks = list(chunk)
         lines = Lines(blocks)
         fit = lines.for_duckdb()
         unsure = ~lines.blank
-        with Queries.lent(self._registered, self._registry) as queries:
+        with Queries.lent(self._intake.registered, self._intake.contracts) as queries:
             rows = _good(queries, fit)
             unsure[rows["position"].to_numpy()] = False
             refusals = self._refusals(queries, fit.filter(pa.array(unsure[fit["position"].to_numpy()])), lines)
@@ -101,9 +89,7 @@ class Checker:
         refused = [line for origin, block in blocks for line in self._refused_before(origin, block)]
         for position in np.flatnonzero(unsure).tolist():
             origin, line = lines.origin(position), lines.line(position)
-            outcome = refusals.get(position) or judge(
-                line, origin.claimed_tenant, self._registered, self._offboarded, self._registry
-            )
+            outcome = refusals.get(position) or judge(line, origin.claimed_tenant, self._intake)
             if isinstance(outcome, Refusal):
                 refused.append(lines.refused(position, outcome))
             else:
@@ -117,13 +103,12 @@ class Checker:
             .append_column("line_number", pa.array(lines.numbers[positions]))
         )
         refused.sort(key=lambda line: (line.batch_id, line.line_number))
-        too_large = oversized(accepted, lines.lengths[positions], self._event_bytes)
+        too_large = oversized(accepted, lines.lengths[positions], self._intake.event_bytes)
         return Checked(accepted, refused, positions, lines, too_large)
 
     def _refused_before(self, origin: Origin, block: Block) -> Iterator[RefusedLine]:
         """The records that no line could be made of."""
-        claimed = origin.claimed_tenant
-        account = claimed if claimed in self._registered else None
+        account = self._intake.account_of(origin.claimed_tenant)
         for record in block.sources.refused if block.sources else ():
             yield RefusedLine(origin.batch_id, record.number, record.original, Refusal(account, record.reasons))
 
@@ -132,9 +117,7 @@ class Checker:
         if asked.num_rows == 0:
             return {}
         return {
-            position: refusal(
-                faults, lines.line(position), lines.origin(position).claimed_tenant, self._registered, self._offboarded
-            )
+            position: refusal(faults, lines.line(position), lines.origin(position).claimed_tenant, self._intake)
             for position, faults in queries.faulty(asked)
         }
 

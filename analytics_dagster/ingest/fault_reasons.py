@@ -4,36 +4,30 @@ SQL says by number which rule a field broke; what the field held is read from th
 """
 
 from collections.abc import Iterable, Iterator
-from collections.abc import Set as AbstractSet
 from typing import Any
 
 from pydantic_core import from_json
 
 from analytics_dagster.ingest.contract_sql import EXTRA, MISSING, TENANT, Fault
-from analytics_dagster.ingest.verdict import Reason, Refusal, account_of, field_name, named_tenant, of_tenant, shown
+from analytics_dagster.ingest.intake import Intake
+from analytics_dagster.ingest.verdict import Reason, Refusal, field_name, named_tenant, of_tenant, shown
 from analytics_dagster.schemas import AnalyticsEvent, AnalyticsMetadata
 
 _KNOWN = {(): AnalyticsEvent.model_fields, ("metadata",): AnalyticsMetadata.model_fields}
 
 
-def refusal(
-    faults: Iterable[Fault],
-    line: bytes,
-    claimed_tenant: str | None,
-    registered: AbstractSet[str],
-    offboarded: AbstractSet[str],
-) -> Refusal:
+def refusal(faults: Iterable[Fault], line: bytes, claimed_tenant: str | None, intake: Intake) -> Refusal:
     content = from_json(line)
     reasons: list[Reason] = []
     for fault in faults:
         if fault.rule == TENANT:
-            reasons += of_tenant(content, claimed_tenant, registered, offboarded)
+            reasons += of_tenant(content, claimed_tenant, intake)
         elif fault.rule == EXTRA:
             reasons += _extra(fault, content)
         else:
             value = None if fault.rule == MISSING else shown(_at(content, fault.path))
             reasons.append(Reason(field_name(fault.path), fault.rule, value, fault.expected))
-    return Refusal(account_of(claimed_tenant, named_tenant(content), registered, offboarded), tuple(reasons))
+    return Refusal(intake.account_of(claimed_tenant, named_tenant(content)), tuple(reasons))
 
 
 def _extra(fault: Fault, content: Any) -> Iterator[Reason]:

@@ -15,13 +15,13 @@ from analytics_dagster.ingest import repeats, writing
 from analytics_dagster.ingest.ahead import made_ahead, one_ahead
 from analytics_dagster.ingest.batches import Batch, UnfitError, chunks, new_content, note_long_lines
 from analytics_dagster.ingest.checking import Checker, RefusedLine
+from analytics_dagster.ingest.intake import intake_of_today
 from analytics_dagster.ingest.known import Register, remember_history
 from analytics_dagster.ingest.landing import pending_files
 from analytics_dagster.ingest.preparing import Preparer
 from analytics_dagster.ingest.report import UNKNOWN_TENANT, FileProblem, LoadReport, Tally
 from analytics_dagster.ingest.sizes import write_oversized
 from analytics_dagster.schemas.event_contract import NO_EVENT_CONTRACTS, EventRegistry
-from analytics_dagster.tenancy.limits import tenant_limits
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
 LOCK = "analytics-dagster load"
@@ -83,9 +83,6 @@ def _load(
 def _write(
     connection: psycopg.Connection, day: date, batches: list[Batch], registry: EventRegistry
 ) -> dict[tuple[int, str], Tally]:
-    registered = writing.registered_tenants(connection)
-    offboarded = writing.offboarded_tenants(connection)
-    event_bytes = {tenant: limits.event_bytes for tenant, limits in tenant_limits(connection).items()}
     writing.write_batches(
         connection, day, [(batch.batch_id, batch.file.name, batch.sha256, batch.bytes) for batch in batches]
     )
@@ -93,9 +90,8 @@ def _write(
     register = Register(connection)
     sieve = register.sieve(lines=sum(batch.bytes for batch in batches) // SHORTEST_LINE)
     accepted, duplicate, quarantined, oversized = Count(), Count(), Count(), Count()
-    registry = registry.knowing(writing.tenant_kinds(connection))
-    checker = Checker(registered, registry, offboarded=offboarded, event_bytes=event_bytes)
-    preparer = Preparer(checker, register.key, day)
+    intake = intake_of_today(connection, registry)
+    preparer = Preparer(Checker(intake), register.key, day)
     with (
         repeats.comparing(connection),
         one_ahead(chunks(batches)) as read,
@@ -124,8 +120,8 @@ def _write(
     write_oversized(connection, oversized)
     for batch in batches:
         if batch.flaw:
-            claimed = batch.file.claimed_tenant if batch.file.claimed_tenant in registered | offboarded else None
-            writing.write_flaw(connection, day, batch.batch_id, claimed, batch.flaw)
+            account = intake.account_of(batch.file.claimed_tenant)
+            writing.write_flaw(connection, day, batch.batch_id, account, batch.flaw)
     return books
 
 

@@ -6,16 +6,16 @@ about lines and not about events. Slow by comparison: `checking` asks here only 
 
 import json
 from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
+from analytics_dagster.ingest.intake import Intake
 from analytics_dagster.schemas import AnalyticsEvent, AnalyticsMetadata
 from analytics_dagster.schemas.base import needed_on_the_wire
-from analytics_dagster.schemas.event_contract import NO_EVENT_CONTRACTS, EventContract, EventRegistry
+from analytics_dagster.schemas.event_contract import EventContract
 
 LONGEST_LINE = 1 << 20
 SHOWN = 80
@@ -39,13 +39,7 @@ class Refusal:
     reasons: tuple[Reason, ...]
 
 
-def judge(
-    line: bytes,
-    claimed_tenant: str | None,
-    registered: AbstractSet[str],
-    offboarded: AbstractSet[str] = frozenset(),
-    registry: EventRegistry = NO_EVENT_CONTRACTS,
-) -> tuple[str, AnalyticsEvent] | Refusal:
+def judge(line: bytes, claimed_tenant: str | None, intake: Intake) -> tuple[str, AnalyticsEvent] | Refusal:
     """An accepted event and its tenant, or the refusal; the lines of offboarded tenants are theirs, and refused.
 
     Every rule that is broken is a reason, in this order: the fields of the event as its contract has them, the
@@ -53,30 +47,22 @@ def judge(
     """
     unreadable = _unreadable(line)
     if unreadable:
-        return Refusal(account_of(claimed_tenant, None, registered, offboarded), (unreadable,))
+        return Refusal(intake.account_of(claimed_tenant), (unreadable,))
     event, reasons = _read(line)
     if any(reason.rule == "json_invalid" for reason in reasons):
-        return Refusal(account_of(claimed_tenant, None, registered, offboarded), tuple(reasons))
+        return Refusal(intake.account_of(claimed_tenant), tuple(reasons))
     content = from_json(line)
     broken = {reason.field for reason in reasons}
-    account = account_of(claimed_tenant, named_tenant(content), registered, offboarded)
-    if account is not None and account in registered and not broken & {LINE, "event_name", "properties"}:
-        contract = registry.find(content["event_name"], account)
+    account = intake.account_of(claimed_tenant, named_tenant(content))
+    if account is not None and account in intake.registered and not broken & {LINE, "event_name", "properties"}:
+        contract = intake.contracts.find(content["event_name"], account)
         reasons += _of_properties(contract, content.get("properties", {})) if contract else []
     reasons += _duplicate_key(line)
     if not broken & {LINE, "metadata", "metadata.tenant_id"}:
-        reasons += of_tenant(content, claimed_tenant, registered, offboarded)
+        reasons += of_tenant(content, claimed_tenant, intake)
     if event is None or reasons:
         return Refusal(account, tuple(reasons))
     return event.metadata.tenant_id, event
-
-
-def account_of(
-    claimed_tenant: str | None, named_tenant: str | None, registered: AbstractSet[str], offboarded: AbstractSet[str]
-) -> str | None:
-    """Whose fault a refused line is. A folder speaks for its tenant alone: nobody can have another one held."""
-    tenant = named_tenant if claimed_tenant is None else claimed_tenant
-    return tenant if tenant in registered or tenant in offboarded else None
 
 
 def named_tenant(content: Any) -> str | None:
@@ -86,18 +72,16 @@ def named_tenant(content: Any) -> str | None:
     return tenant_id if isinstance(tenant_id, str) else None
 
 
-def of_tenant(
-    content: Any, claimed_tenant: str | None, registered: AbstractSet[str], offboarded: AbstractSet[str]
-) -> list[Reason]:
+def of_tenant(content: Any, claimed_tenant: str | None, intake: Intake) -> list[Reason]:
     """What is wrong with a tenant whose id as such is sound."""
     tenant_id = content["metadata"]["tenant_id"]
     field, value, found = "metadata.tenant_id", json.dumps(tenant_id), []
     if claimed_tenant is not None and tenant_id != claimed_tenant:
         expected = f"the tenant of its folder, {_shortened(claimed_tenant)}"
         found.append(Reason(field, "tenant_mismatch", value, expected))
-    if tenant_id in offboarded - registered:
+    if tenant_id in intake.offboarded:
         found.append(Reason(field, "offboarded_tenant", value, "a tenant that still sends"))
-    elif tenant_id not in registered:
+    elif tenant_id not in intake.registered:
         found.append(Reason(field, "unknown_tenant", value, "a registered tenant"))
     return found
 

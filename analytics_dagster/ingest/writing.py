@@ -16,7 +16,6 @@ from analytics_dagster.ingest.copying import pieces
 from analytics_dagster.ingest.reading import Flaw
 from analytics_dagster.ingest.report import Tally
 from analytics_dagster.ingest.verdict import LINE, Reason
-from analytics_dagster.tenancy import Status, tenants_by_status
 
 EVENT_COLUMNS = (*(name for name in ROW.names if name != "position"), "batch_id", "line_number", "load_day")
 
@@ -35,20 +34,6 @@ def write_sightings(connection: psycopg.Connection, day: date, sightings: Sequen
             " where raw.sightings.content_sha256 <> excluded.content_sha256",
             [(day, name, sha256) for name, sha256 in sightings],
         )
-
-
-def registered_tenants(connection: psycopg.Connection) -> frozenset[str]:
-    """Whose events are taken in: a suspended tenant's, too."""
-    return frozenset(tenants_by_status(connection, Status.ACTIVE, Status.SUSPENDED))
-
-
-def offboarded_tenants(connection: psycopg.Connection) -> frozenset[str]:
-    """Whose events are refused, in their own account."""
-    return frozenset(tenants_by_status(connection, Status.OFFBOARDED))
-
-
-def tenant_kinds(connection: psycopg.Connection) -> dict[str, str]:
-    return dict(connection.execute("select tenant_id, kind from tenancy.tenants").fetchall())
 
 
 def reserve_batches(connection: psycopg.Connection) -> int:

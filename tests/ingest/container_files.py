@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from analytics_dagster.ingest.checking import Checked, Checker, Origin, RefusedLine
+from analytics_dagster.ingest.intake import Intake
 from analytics_dagster.ingest.reading import Block, FileReading, Flaw, content_sha256
 
 Event = dict[str, Any]
@@ -117,7 +118,7 @@ def read(path: Path, claimed_tenant: str | None = "acme") -> Read:
 @cache
 def checker() -> Checker:
     """One for all tests: most of a small check is the opening of DuckDB."""
-    return Checker({"acme", "zeta"})
+    return Checker(Intake(frozenset({"acme", "zeta"})))
 
 
 def check(blocks: Sequence[Block], claimed_tenant: str | None = "acme") -> Checked:

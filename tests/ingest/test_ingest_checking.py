@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from analytics_dagster.ingest.blocks import Block
 from analytics_dagster.ingest.checking import ROW, Checked, Checker, Origin
+from analytics_dagster.ingest.intake import Intake
 from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, judge
 from analytics_dagster.schemas import (
     AnalyticsChannelType,
@@ -24,7 +25,8 @@ TENANTS = frozenset({"acme", "zeta"})
 GONE = frozenset({"gone"})
 ABSENT = object()
 
-_CHECKER = Checker(TENANTS, REGISTRY, offboarded=GONE)  # once for all examples: opening takes longer than checking
+INTAKE = Intake(TENANTS, REGISTRY, offboarded=GONE)
+_CHECKER = Checker(INTAKE)  # once for all examples: opening takes longer than checking
 
 
 def check(*lines: bytes, claimed: str | None = None) -> Checked:
@@ -209,7 +211,7 @@ def test_one_verdict(lines: list[bytes], claimed: str | None) -> None:
     about_lines = {"duplicate_key", "tenant_mismatch", "unknown_tenant", "offboarded_tenant", "bad_utf8", "nul_byte"}
     for number, line in refused.items():
         # the reasons that SQL found are those that the contract gives, in its order
-        assert line.refusal == judge(lines[number - 1], claimed, TENANTS, GONE, REGISTRY)
+        assert line.refusal == judge(lines[number - 1], claimed, INTAKE)
         found = {reason.rule for reason in line.refusal.reasons if not reason.field.startswith("properties.")}
         assert line.refusal.reasons
         assert line.original == lines[number - 1]
@@ -217,7 +219,7 @@ def test_one_verdict(lines: list[bytes], claimed: str | None) -> None:
         json.dumps([reason.as_json() for reason in line.refusal.reasons])
     for number, row in accepted.items():
         # the row that the fast check made is the row that the contract makes
-        outcome = judge(lines[number - 1], claimed, TENANTS, GONE, REGISTRY)
+        outcome = judge(lines[number - 1], claimed, INTAKE)
         assert not isinstance(outcome, Refusal)
         seen = outcome[1].metadata
         assert row["batch_id"] == 1
@@ -308,7 +310,7 @@ def test_common_faults_are_decided_in_sql(
 
 def test_every_fault_of_a_line_is_told_by_sql_in_the_order_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     line = FULL.replace("web_app", "fax").replace('"e1"', '""').replace('"count": 3', '"count": "3"').encode()
-    told = judge(line, "zeta", TENANTS, GONE, REGISTRY)
+    told = judge(line, "zeta", INTAKE)
     monkeypatch.setattr("analytics_dagster.ingest.checking.judge", None)
     assert rules(line.replace(b'"word": "abc"', b'"word": 1'), "acme") == [
         ("metadata.event_id", "string_too_short"),
@@ -397,7 +399,7 @@ def test_what_is_shown_of_a_value_is_short_and_storable() -> None:
 
 
 def test_contract_columns() -> None:
-    nothing = Checker(frozenset(), REGISTRY).check([(Origin(1, None), Block(b"\n \n", 1))])
+    nothing = Checker(Intake(frozenset(), REGISTRY)).check([(Origin(1, None), Block(b"\n \n", 1))])
     assert (nothing.accepted.num_rows, nothing.refused) == (0, [])
     assert set(ROW.names) - {"position"} < set(nothing.accepted.column_names)
 

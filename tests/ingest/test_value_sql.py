@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from analytics_dagster.ingest.blocks import Block
 from analytics_dagster.ingest.checking import Checker, Origin
 from analytics_dagster.ingest.contract_fields import event_fields
+from analytics_dagster.ingest.intake import Intake
 from analytics_dagster.ingest.queries import Queries
 from analytics_dagster.ingest.value_sql import value_sql
 from analytics_dagster.schemas.base import Contract, Identifier
@@ -44,7 +45,7 @@ def test_a_field_that_is_added_to_a_contract_becomes_a_column_with_rules() -> No
 def test_a_pattern_that_duckdb_cannot_read_is_judged_by_pydantic() -> None:
     registry = EventRegistry((contract("x", properties={"p": {"type": "text", "pattern": "^a{2,2000}$"}}),))
     lines = [json.dumps(event(p) | {"event_name": "x", "properties": {"p": p}}).encode() + b"\n" for p in ("a", "aaa")]
-    checked = Checker(TENANTS, registry).check([(Origin(1, None), Block(b"".join(lines), 1))])
+    checked = Checker(Intake(TENANTS, registry)).check([(Origin(1, None), Block(b"".join(lines), 1))])
     assert checked.accepted["event_id"].to_pylist() == ["aaa"]
     assert [reason.rule for line in checked.refused for reason in line.refusal.reasons] == ["string_pattern_mismatch"]
 

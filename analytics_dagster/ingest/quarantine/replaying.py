@@ -6,7 +6,6 @@ transaction under the load's lock, so that it takes turns with loads, and doing 
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
@@ -14,9 +13,9 @@ from hashlib import sha256
 import psycopg
 
 from analytics_dagster.errors import AnalyticsError
-from analytics_dagster.ingest import writing
 from analytics_dagster.ingest.admission import Arrival, Standing, admit
 from analytics_dagster.ingest.containers import record_again
+from analytics_dagster.ingest.intake import Intake, intake_of_today
 from analytics_dagster.ingest.landing import claimed_tenant
 from analytics_dagster.ingest.loading import LOCK
 from analytics_dagster.ingest.naming import naming_of
@@ -24,7 +23,7 @@ from analytics_dagster.ingest.quarantine.choice import CHOSEN, Choice, Status, n
 from analytics_dagster.ingest.quarantine.importing import Edit
 from analytics_dagster.ingest.quarantine.settling import Outcome, Settled, settle, write_replays
 from analytics_dagster.ingest.report import Tally
-from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, account_of, conflicting, judge
+from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, conflicting, judge
 from analytics_dagster.schemas import AnalyticsEvent
 from analytics_dagster.schemas.event_contract import NO_EVENT_CONTRACTS, EventRegistry
 
@@ -106,14 +105,12 @@ def replay(
             for entry_id, status, _, line, size in found
             if status == Status.OPEN and line is not None
         ]
-        registered = writing.registered_tenants(connection)
-        offboarded = writing.offboarded_tenants(connection)
-        registry = registry.knowing(writing.tenant_kinds(connection))
+        intake = intake_of_today(connection, registry)
         outcomes: Counter[Outcome] = Counter()
         reasons: Counter[tuple[str, str]] = Counter()
         days: dict[date, Tally] = {}
         for chunk in _chunks(waiting):
-            settled = _judged(connection, chunk, edits or {}, registered, offboarded, registry)
+            settled = _judged(connection, chunk, edits or {}, intake)
             for day, tally in settle(connection, settled, actor).items():
                 days[day] = days.get(day, Tally()) + tally
             outcomes.update(line.outcome for line in settled)
@@ -140,9 +137,7 @@ def judge_again(
     original: bytes,
     file: str,
     number: int,
-    registered: AbstractSet[str],
-    offboarded: AbstractSet[str],
-    registry: EventRegistry,
+    intake: Intake,
 ) -> tuple[str, AnalyticsEvent] | Refusal:
     """What the load would say today; the file's name below the landing folder says whose it is and in which format."""
     claimed = claimed_tenant(file)
@@ -150,8 +145,8 @@ def judge_again(
     sources = block.sources
     assert sources is not None  # noqa: S101 - of a record that is read again
     if sources.refused:
-        return Refusal(account_of(claimed, None, registered, offboarded), sources.refused[0].reasons)
-    verdict = judge(block.data[:-1], claimed, registered, offboarded, registry)
+        return Refusal(intake.account_of(claimed), sources.refused[0].reasons)
+    verdict = judge(block.data[:-1], claimed, intake)
     if not isinstance(verdict, Refusal):
         return verdict
     return Refusal(verdict.tenant_id, tuple(replace(why, field=sources.told_as(why.field)) for why in verdict.reasons))
@@ -161,9 +156,7 @@ def _judged(
     connection: psycopg.Connection,
     entry_ids: Sequence[int],
     edits: Mapping[int, Edit],
-    registered: AbstractSet[str],
-    offboarded: AbstractSet[str],
-    registry: EventRegistry,
+    intake: Intake,
 ) -> list[Settled]:
     waiting = [_Waiting(*row) for row in connection.execute(WAITING, [list(entry_ids)])]
     corrections = {
@@ -176,9 +169,7 @@ def _judged(
             corrections.get(entry.entry_id, entry.original),
             entry.file,
             entry.line_number,
-            registered,
-            offboarded,
-            registry,
+            intake,
         )
         for entry in waiting
     ]
