@@ -146,7 +146,9 @@ def _opened(url: WarehouseUrl, state: Path, patch: pytest.MonkeyPatch) -> Iterat
 
 
 def _create(server: WarehouseUrl, name: str, template: str) -> None:
-    statement = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+    statement = sql.SQL("create database {} template {} strategy file_copy").format(
+        sql.Identifier(name), sql.Identifier(template)
+    )
     with connect(server, autocommit=True) as connection:
         connection.execute(statement)
 
