@@ -14,19 +14,10 @@ import psycopg
 import pyarrow as pa
 
 from analytics_dagster.ingest import repeats
-from analytics_dagster.ingest.checking import ROW, event_row
+from analytics_dagster.ingest.checking import EVENT, event_row
 from analytics_dagster.ingest.known import Register, remember_history
 from analytics_dagster.ingest.preparing import prepared
 from analytics_dagster.schemas import AnalyticsEvent
-
-SCHEMA = pa.schema(
-    [
-        *(field for field in ROW if field.name != "position"),
-        ("batch_id", pa.int64()),
-        ("line_number", pa.int64()),
-        ("load_day", pa.date32()),
-    ]
-)
 
 
 class Standing(StrEnum):
@@ -59,7 +50,7 @@ def admit(connection: psycopg.Connection, arrivals: Sequence[Arrival]) -> list[S
     ]
     remember_history(connection)
     register = Register(connection)
-    chunk = prepared(pa.Table.from_pylist(rows, schema=SCHEMA), register.key)
+    chunk = prepared(pa.Table.from_pylist(rows, schema=EVENT), register.key)
     with repeats.comparing(connection):
         settled = repeats.settle(connection, chunk, np.ones(len(rows), dtype=bool), register)
     register.write()

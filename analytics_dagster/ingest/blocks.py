@@ -1,9 +1,9 @@
 """What reading hands to checking: blocks of lines, what they were made of, and a word on what was wrong with a file."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from analytics_dagster.ingest.verdict import LONGEST_LINE, SHOWN, Reason
+from analytics_dagster.ingest.verdict import LONGEST_LINE, SHOWN, Reason, Refusal
 
 BLOCK_BYTES = 8 << 20  # several are under way at the same time, and each takes some five times its size
 FIRST_BLOCK_BYTES = 1 << 20
@@ -41,6 +41,10 @@ class Sources:
     originals: Sequence[bytes]
     refused: Sequence[Record] = ()
     told_as: Callable[[str], str] = _as_it_is  # the contract's field -> the producer's
+
+    def in_its_words(self, refusal: Refusal) -> Refusal:
+        """The same, with the fields that the producer knows."""
+        return replace(refusal, reasons=tuple(replace(why, field=self.told_as(why.field)) for why in refusal.reasons))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ for the good ones, and names the faults of most others. `verdict.judge` decides 
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ BLANK = b" \t\r\n"
 _ARROW = {"text": pa.string(), "timestamptz": pa.timestamp("us", tz="UTC"), "boolean": pa.bool_(), "jsonb": pa.string()}
 _COLUMNS = event_columns()
 ROW = pa.schema([("position", pa.int32()), *((column.name, _ARROW[column.type]) for column in _COLUMNS)])
+# a row of raw.events: what its line says, and where it is from
+EVENT = pa.schema([*list(ROW)[1:], ("batch_id", pa.int64()), ("line_number", pa.int64()), ("load_day", pa.date32())])
 
 
 @dataclass(frozen=True)
@@ -173,8 +175,7 @@ class Lines:
         original, sources = self.line(position), self._sources[block]
         if sources is not None:
             original = sources.originals[position - int(self._first[block])]
-            reasons = (replace(reason, field=sources.told_as(reason.field)) for reason in why.reasons)
-            why = replace(why, reasons=tuple(reasons))
+            why = sources.in_its_words(why)
         return RefusedLine(int(self.batch_ids[position]), int(self.numbers[position]), original, why)
 
     def for_duckdb(self) -> pa.Table:

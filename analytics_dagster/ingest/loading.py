@@ -20,7 +20,6 @@ from analytics_dagster.ingest.known import Register, remember_history
 from analytics_dagster.ingest.landing import pending_files
 from analytics_dagster.ingest.preparing import Preparer
 from analytics_dagster.ingest.report import UNKNOWN_TENANT, FileProblem, LoadReport, Tally
-from analytics_dagster.ingest.sizes import write_oversized
 from analytics_dagster.schemas.event_contract import NO_EVENT_CONTRACTS, EventRegistry
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
@@ -116,8 +115,7 @@ def _write(
         )
         for key in sorted(accepted.keys() | duplicate.keys() | quarantined.keys())
     }
-    writing.write_accounts(connection, day, books)
-    write_oversized(connection, oversized)
+    writing.write_accounts(connection, day, books, oversized)
     for batch in batches:
         if batch.flaw:
             account = intake.account_of(batch.file.claimed_tenant)

@@ -11,11 +11,13 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 
+from analytics_dagster.ingest.checking import ROW
 from analytics_dagster.ingest.known import Mask, Register, repeated
 from analytics_dagster.ingest.preparing import Prepared
 from analytics_dagster.ingest.writing import copy_events
 
-CONTENT = ("event_type", "event_name", "source", "user_id", "anonymous_id", "is_test", "properties")
+FOUND_BY = ("tenant_id", "occurred_at", "event_id")
+CONTENT = [name for name in ROW.names if name not in ("position", *FOUND_BY)]
 
 # `lateral`, because of a table filled a moment ago the planner knows nothing, and would read raw.events whole.
 # An event with the same id at another time is not found, so it is a conflict, too.
@@ -25,7 +27,7 @@ from repeats as r
 left join lateral (
     select true as found, {", ".join(f"e.{column}" for column in CONTENT)}
     from raw.events as e
-    where e.tenant_id = r.tenant_id and e.occurred_at = r.occurred_at and e.event_id = r.event_id
+    where {" and ".join(f"e.{column} = r.{column}" for column in FOUND_BY)}
     order by e.batch_id, e.line_number limit 1
 ) as earlier on true
 where earlier.found is null

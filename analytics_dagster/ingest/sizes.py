@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import psycopg
 import pyarrow as pa
 
 Lengths = npt.NDArray[np.integer[Any]]
@@ -32,12 +31,3 @@ def oversized(accepted: pa.Table, lengths: Lengths, limits: Mapping[str, int]) -
         )
         if length > limits.get(tenant_id, length)
     )
-
-
-def write_oversized(connection: psycopg.Connection, counts: Mapping[tuple[int, str], int]) -> None:
-    """Into books that are written already; there are few such lines, or none."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "update raw.accounts set oversized = %s where batch_id = %s and tenant_id = %s",
-            [(count, batch_id, tenant_id) for (batch_id, tenant_id), count in counts.items()],
-        )

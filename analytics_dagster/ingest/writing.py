@@ -11,13 +11,11 @@ import pyarrow as pa
 from psycopg import sql
 from psycopg.types.json import Json
 
-from analytics_dagster.ingest.checking import ROW, RefusedLine
+from analytics_dagster.ingest.checking import EVENT, RefusedLine
 from analytics_dagster.ingest.copying import pieces
 from analytics_dagster.ingest.reading import Flaw
 from analytics_dagster.ingest.report import Tally
 from analytics_dagster.ingest.verdict import LINE, Reason
-
-EVENT_COLUMNS = (*(name for name in ROW.names if name != "position"), "batch_id", "line_number", "load_day")
 
 
 def known_contents(connection: psycopg.Connection, hashes: Sequence[str]) -> set[str]:
@@ -56,7 +54,7 @@ def copy_events(connection: psycopg.Connection, table: str, encoded: pa.Array) -
     if len(encoded) == 0:
         return
     command = sql.SQL("copy {} ({}) from stdin (format binary)")
-    columns = sql.SQL(", ").join(map(sql.Identifier, EVENT_COLUMNS))
+    columns = sql.SQL(", ").join(map(sql.Identifier, EVENT.names))
     with (
         connection.cursor() as cursor,
         cursor.copy(command.format(sql.Identifier(*table.split(".")), columns)) as copy,
@@ -99,14 +97,19 @@ def write_flaw(connection: psycopg.Connection, day: date, batch_id: int, tenant_
     connection.execute("update raw.batches set problem = %s where batch_id = %s", [flaw.rule, batch_id])
 
 
-def write_accounts(connection: psycopg.Connection, day: date, books: Mapping[tuple[int, str], Tally]) -> None:
+def write_accounts(
+    connection: psycopg.Connection,
+    day: date,
+    books: Mapping[tuple[int, str], Tally],
+    oversized: Mapping[tuple[int, str], int],
+) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             "insert into raw.accounts"
-            " (batch_id, tenant_id, load_day, received, accepted, duplicate, quarantined)"
-            " values (%s, %s, %s, %s, %s, %s, %s)",
+            " (batch_id, tenant_id, load_day, received, accepted, duplicate, quarantined, oversized)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s)",
             [
-                (batch_id, tenant_id, day, tally.received, tally.accepted, tally.duplicate, tally.quarantined)
-                for (batch_id, tenant_id), tally in books.items()
+                (*account, day, tally.received, tally.accepted, tally.duplicate, tally.quarantined, oversized[account])
+                for account, tally in books.items()
             ],
         )

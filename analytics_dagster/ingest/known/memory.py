@@ -52,7 +52,6 @@ class Register:
         self.key = hash_key(connection)
         self._runs = runs.stored_runs(connection)
         self._unwritten: list[Hashes] = []
-        self._unwritten_count = 0
 
     def sieve(self, lines: int) -> Sieve:
         """For a load of about so many lines. A small one asks the register at once, which costs it less."""
@@ -71,17 +70,16 @@ class Register:
         if len(hashes) == 0:
             return
         self._unwritten.append(np.sort(hashes))
-        self._unwritten_count += len(hashes)
-        if self._unwritten_count >= RUN_LENGTH:
+        if sum(map(len, self._unwritten)) >= RUN_LENGTH:
             self.write()
 
     def write(self) -> None:
-        if self._unwritten_count == 0:
+        if not self._unwritten:
             return
         whole = np.sort(np.concatenate(self._unwritten))
-        self._runs.append(runs.write_run(self._connection, iter([whole]), len(whole)))
-        self._unwritten, self._unwritten_count = [], 0
-        self._runs = runs.merge_like_runs(self._connection)
+        written = runs.write_run(self._connection, [whole], len(whole))
+        self._unwritten = []
+        self._runs = runs.merge_like_runs(self._connection, [*self._runs, written])
 
 
 def _among(hashes: Hashes, known: Hashes) -> Mask:

@@ -3,7 +3,7 @@
 Everything here happens inside the load's transaction, so a load that dies leaves no trace.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,7 +73,7 @@ def on_their_pages(connection: psycopg.Connection, runs: Sequence[Run], hashes: 
     return np.frombuffer(b"".join(page for (page,) in rows), dtype=NATIVE)
 
 
-def write_run(connection: psycopg.Connection, slices: Iterator[Hashes], count: int) -> Run:
+def write_run(connection: psycopg.Connection, slices: Iterable[Hashes], count: int) -> Run:
     """`slices` in rising order, each sorted, none overlapping the next."""
     page_bits = max(0, (count // HASHES_IN_A_PAGE).bit_length())
     filter_ = Filter.sized_for(count)
@@ -102,9 +102,8 @@ def _write_pages(connection: psycopg.Connection, run_id: int, page_bits: int, ha
             copy.write_row((run_id, page, data[start * 8 : end * 8]))
 
 
-def merge_like_runs(connection: psycopg.Connection) -> list[Run]:
+def merge_like_runs(connection: psycopg.Connection, runs: list[Run]) -> list[Run]:
     """Until no tier has MERGE_WIDTH runs; gives what is left. A hash is rewritten once for each tier it passes."""
-    runs = stored_runs(connection)
     for tier in range(max((run.tier for run in runs), default=0) + MERGE_WIDTH):
         like = [run for run in runs if run.tier == tier]
         if len(like) < MERGE_WIDTH:

@@ -6,7 +6,7 @@ transaction under the load's lock, so that it takes turns with loads, and doing 
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
 
@@ -147,9 +147,7 @@ def judge_again(
     if sources.refused:
         return Refusal(intake.account_of(claimed), sources.refused[0].reasons)
     verdict = judge(block.data[:-1], claimed, intake)
-    if not isinstance(verdict, Refusal):
-        return verdict
-    return Refusal(verdict.tenant_id, tuple(replace(why, field=sources.told_as(why.field)) for why in verdict.reasons))
+    return sources.in_its_words(verdict) if isinstance(verdict, Refusal) else verdict
 
 
 def _judged(
