@@ -3,6 +3,7 @@
 What tenants wrote is shown, never obeyed: no markup, no control character reaches the terminal.
 """
 
+import getpass
 import json
 import sys
 import unicodedata
@@ -23,6 +24,14 @@ errors = Console(stderr=True)
 def plain(text: str) -> str:
     """Text of other people without what a terminal obeys: escapes, controls, changes of the writing direction."""
     return "".join(letter if _is_harmless(letter) else ascii(letter)[1:-1] for letter in text)
+
+
+def login_name() -> str | None:
+    """Who types this, as a history will say it."""
+    try:
+        return getpass.getuser().encode("utf-8", "replace").decode()
+    except (KeyError, OSError):
+        return None
 
 
 def print_json(value: Any) -> None:

@@ -3,7 +3,6 @@
 What they look like on a terminal is in `quarantine_views`.
 """
 
-import getpass
 import os
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 from rich.text import Text
 
-from analytics_dagster.cli.console import errors, json_text, out, print_json
+from analytics_dagster.cli.console import errors, json_text, login_name, out, print_json
 from analytics_dagster.cli.preparation import prepared
 from analytics_dagster.cli.quarantine_options import (
     HIGHEST,
@@ -24,6 +23,7 @@ from analytics_dagster.cli.quarantine_options import (
     ChosenStatus,
     Field,
     File,
+    Filters,
     Ids,
     Number,
     Reason,
@@ -32,7 +32,6 @@ from analytics_dagster.cli.quarantine_options import (
     Status,
     Tenant,
     Until,
-    by_filter,
     chosen,
 )
 from analytics_dagster.errors import AnalyticsError
@@ -71,7 +70,7 @@ def list_(
     from analytics_dagster.cli import quarantine_views as views
     from analytics_dagster.ingest.quarantine import counts, listing
 
-    choice = by_filter(tenant, rule, field, since, until, file, status)
+    choice = Filters(tenant, rule, field, since, until, file).choice(status)
     with _connected() as connection:
         counted = counts(connection, choice)
         # one more than is shown, to know whether there are more
@@ -128,7 +127,7 @@ def export(
     """Write entries as NDJSON. Correct `original` in an editor, and give the file to `replay --from`."""
     from analytics_dagster.ingest.quarantine import exported
 
-    choice = chosen(entry_ids, tenant, rule, field, since, until, file, status)
+    choice = chosen(entry_ids, Filters(tenant, rule, field, since, until, file), status)
     with _connected() as connection, _new_file(target) as output:
         count = 0
         for count, line in enumerate(exported(connection, choice), start=1):  # noqa: B007 - the count is told below
@@ -162,12 +161,12 @@ def replay(
     from analytics_dagster.schemas.event_files import load_event_contracts
     from analytics_dagster.settings import settings
 
-    filters = (tenant, rule, field, since, until, file)
-    ways = [bool(entry_ids), any(filters), edited is not None, everything]
+    filters = Filters(tenant, rule, field, since, until, file)
+    ways = [bool(entry_ids), filters.say_something, edited is not None, everything]
     if sum(ways) != 1:
         raise typer.BadParameter("say which entries, in one way: by their numbers, by options, by --from, or --all")
     edits = read_edits(edited, edited.name) if edited else None
-    choice = Choice(entry_ids=tuple(edits)) if edits else chosen(entry_ids, *filters, Status.OPEN)
+    choice = Choice(entry_ids=tuple(edits)) if edits else chosen(entry_ids, filters, Status.OPEN)
     with _connected() as connection:
         registry = load_event_contracts(settings().events_dir)
         report = replay(connection, choice, actor=actor or _actor(connection), edits=edits, registry=registry)
@@ -199,20 +198,20 @@ def discard(
     from analytics_dagster.cli import quarantine_views as views
     from analytics_dagster.ingest.quarantine import counts, discard
 
-    filters = (tenant, rule, field, since, until, file)
-    if bool(entry_ids) == any(filters):
+    filters = Filters(tenant, rule, field, since, until, file)
+    if bool(entry_ids) == filters.say_something:
         raise typer.BadParameter("say which entries, in one way: by their numbers, or by options")
     if not reason.strip():
         raise typer.BadParameter("say why these lines are given up", param_hint="--reason")
-    choice = chosen(entry_ids, *filters, Status.OPEN)
+    choice = chosen(entry_ids, filters, Status.OPEN)
     with _connected() as connection:
-        scope = counts(connection, choice) if any(filters) else []
+        scope = counts(connection, choice) if filters.say_something else []
         do_it = bool(entry_ids) or yes
         discarded = discard(connection, choice, reason=reason, actor=actor or _actor(connection)) if do_it else 0
     if as_json:
         print_json({"discarded": discarded, "dry_run": not do_it, "scope": [asdict(count) for count in scope]})
         return
-    if any(filters):
+    if filters.say_something:
         out.print(views.counts(scope))
     out.print(views.discarded(discarded, dry_run=not do_it, asked=len(set(entry_ids or ()))))
 
@@ -225,11 +224,8 @@ def _connected() -> "Iterator[psycopg.Connection]":
 
 
 def _actor(connection: "psycopg.Connection") -> str:
-    """Whoever is logged in; in a container without users, the user of the database."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return connection.info.user
+    """In a container without users, the user of the database."""
+    return login_name() or connection.info.user
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -48,48 +48,45 @@ Reason = Annotated[str, typer.Option(callback=_plain, help="Why these lines are 
 ChosenStatus = Annotated[Status, typer.Option(help="In this status.")]
 
 
-def chosen(
-    entry_ids: list[int] | None,
-    tenant: str | None,
-    rule: str | None,
-    field: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    file: str | None,
-    status: Status,
-) -> "Choice":
+class Filters(NamedTuple):
+    """What entries have in common; nothing said is true of every one."""
+
+    tenant: str | None
+    rule: str | None
+    field: str | None
+    since: datetime | None
+    until: datetime | None
+    file: str | None
+
+    @property
+    def say_something(self) -> bool:
+        return any(self)
+
+    def choice(self, status: Status) -> "Choice":
+        from analytics_dagster.ingest import quarantine as domain
+
+        first, last = _day(self.since), _day(self.until)
+        if first and last and first > last:
+            raise typer.BadParameter("is after --until", param_hint="--since")
+        return domain.Choice(
+            status=None if status is Status.ALL else domain.Status(status),
+            tenant=self.tenant,
+            rule=self.rule,
+            field=self.field,
+            since=first,
+            until=last,
+            file=self.file,
+        )
+
+
+def chosen(entry_ids: list[int] | None, filters: Filters, status: Status) -> "Choice":
     from analytics_dagster.ingest.quarantine import Choice
 
     if not entry_ids:
-        return by_filter(tenant, rule, field, since, until, file, status)
-    if any((tenant, rule, field, since, until, file)):
+        return filters.choice(status)
+    if filters.say_something:
         raise typer.BadParameter("entries are chosen by their numbers or by options, not by both")
     return Choice(entry_ids=tuple(sorted(set(entry_ids))))
-
-
-def by_filter(
-    tenant: str | None,
-    rule: str | None,
-    field: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    file: str | None,
-    status: Status,
-) -> "Choice":
-    from analytics_dagster.ingest import quarantine as domain
-
-    first, last = _day(since), _day(until)
-    if first and last and first > last:
-        raise typer.BadParameter("is after --until", param_hint="--since")
-    return domain.Choice(
-        status=None if status is Status.ALL else domain.Status(status),
-        tenant=tenant,
-        rule=rule,
-        field=field,
-        since=first,
-        until=last,
-        file=file,
-    )
 
 
 def _day(moment: datetime | None) -> date | None:

@@ -1,6 +1,5 @@
 """`tenant`: the tenants of the registry, from their adding to their leaving."""
 
-import getpass
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated
 import typer
 
 from analytics_dagster.cli import tenant_views as views
-from analytics_dagster.cli.console import errors, out, plain, print_json
+from analytics_dagster.cli.console import errors, login_name, out, plain, print_json
 from analytics_dagster.cli.preparation import prepared
 from analytics_dagster.schemas import TenantConfiguration, TenantKind, TenantTier
 from analytics_dagster.tenancy import Status, moving, offboarding
@@ -222,8 +221,5 @@ def _pairs(words: list[str]) -> dict[str, str]:
 
 
 def _operator() -> str:
-    """Who types this, as the history will say it; a container's user may have no name."""
-    try:
-        return getpass.getuser().encode("utf-8", "replace").decode()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
+    """A container's user may have no name."""
+    return login_name() or f"user {os.getuid()}"

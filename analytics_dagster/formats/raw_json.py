@@ -6,7 +6,7 @@ judges what was sent, not what a parser made of it. msgspec does this faster tha
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -15,6 +15,8 @@ from analytics_dagster.formats.unmapped import UnmappedError
 
 Fields = dict[str, Raw]
 Text = bytes | Raw
+
+Decoded = TypeVar("Decoded")
 
 NULL = b"null"
 _object = msgspec.json.Decoder(Fields)
@@ -27,21 +29,18 @@ _TABS = bytes.maketrans(b"\r\n", b"\t\t")
 
 
 def fields_of(text: Text, where: str | None = None) -> Fields:
-    try:
-        return _object.decode(text)
-    except msgspec.ValidationError:
-        raise UnmappedError("is not a JSON object", where, rule="not_an_object", value=bytes(text)) from None
-    except msgspec.DecodeError as error:
-        raise _not_json(error, where, text) from None
-    except RecursionError:
-        raise UnmappedError("is nested too deeply", where, rule="nested_too_deeply") from None
+    return _decoded(_object, text, where, "is not a JSON object", "not_an_object")
 
 
 def items_of(text: Text, where: str | None = None) -> list[Raw]:
+    return _decoded(_array, text, where, "is not an array", "not_an_array")
+
+
+def _decoded(decoder: msgspec.json.Decoder[Decoded], text: Text, where: str | None, problem: str, rule: str) -> Decoded:
     try:
-        return _array.decode(text)
+        return decoder.decode(text)
     except msgspec.ValidationError:
-        raise UnmappedError("is not an array", where, rule="not_an_array", value=bytes(text)) from None
+        raise UnmappedError(problem, where, rule=rule, value=bytes(text)) from None
     except msgspec.DecodeError as error:
         raise _not_json(error, where, text) from None
     except RecursionError:

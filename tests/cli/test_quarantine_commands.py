@@ -422,6 +422,6 @@ def test_somebody_without_a_name_acts_as_the_databases_user(quarantine, monkeypa
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found: 12345")
 
-    monkeypatch.setattr(commands.getpass, "getuser", nobody)
+    monkeypatch.setattr("getpass.getuser", nobody)
     with connect(quarantine.url) as connection:
         assert commands._actor(connection) == quarantine.url.user
