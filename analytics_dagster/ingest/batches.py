@@ -3,6 +3,7 @@
 Nothing is written here.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -41,8 +42,8 @@ class Batch:
     """A file with new content, and what became of it."""
 
     file: LandingFile
-    sha256: str
     bytes: int
+    sha256: str = ""  # of most files known when they are read: see `new_content`
     batch_id: int = 0
     flaw: Flaw | None = None
     long_lines: list[int] = field(default_factory=list)
@@ -63,24 +64,37 @@ class Batch:
 def new_content(
     connection: psycopg.Connection, files: list[LandingFile], unfit: AbstractSet[Path], problems: list[FileProblem]
 ) -> tuple[list[Batch], list[Batch]]:
-    """The files whose content the warehouse does not know, and the copies of what it knows."""
-    found: list[Batch] = []
-    for file in files:
-        if file.path in unfit:
-            continue
-        try:
-            found.append(Batch(file, content_sha256(file.path), file.path.stat().st_size))
-        except OSError as error:
-            problems.append(_unreadable(file, error))
-    known = writing.known_contents(connection, [batch.sha256 for batch in found])
-    new: dict[str, Batch] = {}
-    copies = []
-    for batch in found:
-        if batch.sha256 in known or batch.sha256 in new:
-            copies.append(batch)
-        else:
-            new[batch.sha256] = batch
-    return list(new.values()), copies
+    """The files whose content the warehouse does not know, and the copies of what it knows.
+
+    Equal contents are of equal size: only a file whose size was met before is read for its hash alone.
+    """
+    found = [batch for file in files if file.path not in unfit and (batch := _batch(file, problems))]
+    sizes = Counter(batch.bytes for batch in found)
+    sizes.update(writing.known_sizes(connection, list(sizes)))
+    hashed = [batch for batch in found if sizes[batch.bytes] == 1 or _hashed(batch, problems)]
+    known = writing.known_contents(connection, [batch.sha256 for batch in hashed if batch.sha256])
+    new, copies = [], []
+    for batch in hashed:
+        (copies if batch.sha256 in known else new).append(batch)
+        if batch.sha256:
+            known.add(batch.sha256)
+    return new, copies
+
+
+def _batch(file: LandingFile, problems: list[FileProblem]) -> Batch | None:
+    try:
+        return Batch(file, file.path.stat().st_size)
+    except OSError as error:
+        problems.append(_unreadable(file, error))
+        return None
+
+
+def _hashed(batch: Batch, problems: list[FileProblem]) -> bool:
+    try:
+        batch.sha256 = content_sha256(batch.file.path)
+    except OSError as error:
+        problems.append(_unreadable(batch.file, error))
+    return bool(batch.sha256)
 
 
 def chunks(batches: list[Batch]) -> Iterator[list[tuple[Origin, Block]]]:
@@ -107,7 +121,7 @@ def note_long_lines(batches: list[Batch], refused: list[RefusedLine]) -> None:
 
 
 def _blocks(batch: Batch) -> Iterator[Block]:
-    reading = FileReading(batch.file.path, batch.sha256, batch.file.claimed_tenant)
+    reading = FileReading(batch.file.path, batch.bytes, batch.sha256 or None, batch.file.claimed_tenant)
     try:
         yield from reading.blocks()
     except ChangedWhileReadError:
@@ -119,7 +133,7 @@ def _blocks(batch: Batch) -> Iterator[Block]:
         raise UnfitError(batch.file.path, problem) from None
     except OSError as error:
         raise UnfitError(batch.file.path, _unreadable(batch.file, error)) from None
-    batch.flaw = reading.flaw
+    batch.flaw, batch.sha256 = reading.flaw, reading.sha256
 
 
 def _unreadable(file: LandingFile, error: OSError) -> FileProblem:

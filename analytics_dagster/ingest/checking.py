@@ -144,7 +144,8 @@ class Lines:
         self._bytes = np.frombuffer(self._data, dtype=np.uint8)
         ends = np.flatnonzero(self._bytes == ord("\n")) + 1
         self._offsets = np.concatenate([[0], ends]).astype(np.int32)
-        counts = [block.data.count(b"\n") for _, block in blocks]
+        sizes = np.cumsum([0, *(len(block.data) for _, block in blocks)])
+        counts = np.diff(np.searchsorted(self._offsets, sizes))
         self._block = np.repeat(np.arange(len(blocks)), counts)
         self.batch_ids = np.array([origin.batch_id for origin in self._origins], dtype=np.int64)[self._block]
         self._first = np.cumsum([0, *counts])  # the position of each block's first line
@@ -153,7 +154,7 @@ class Lines:
                 np.arange(block.first_line, block.first_line + count, dtype=np.int64)
                 if block.sources is None
                 else np.array(block.sources.numbers, dtype=np.int64)
-                for (_, block), count in zip(blocks, counts, strict=True)
+                for (_, block), count in zip(blocks, counts.tolist(), strict=True)
             ]
         )
         self.lengths = np.diff(self._offsets) - 1

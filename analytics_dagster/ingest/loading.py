@@ -82,9 +82,7 @@ def _load(
 def _write(
     connection: psycopg.Connection, day: date, batches: list[Batch], registry: EventRegistry
 ) -> dict[tuple[int, str], Tally]:
-    writing.write_batches(
-        connection, day, [(batch.batch_id, batch.file.name, batch.sha256, batch.bytes) for batch in batches]
-    )
+    writing.write_batches(connection, day, [(batch.batch_id, batch.file.name, batch.bytes) for batch in batches])
     remember_history(connection)
     register = Register(connection)
     sieve = register.sieve(lines=sum(batch.bytes for batch in batches) // SHORTEST_LINE)
@@ -106,6 +104,7 @@ def _write(
             oversized += checked.oversized
             note_long_lines(batches, refused)
     register.write()
+    writing.name_contents(connection, [(batch.batch_id, batch.sha256) for batch in batches])
     books = {
         key: Tally(
             received=accepted[key] + duplicate[key] + quarantined[key],

@@ -29,11 +29,15 @@ def content_sha256(path: Path) -> str:
 
 
 class FileReading:
-    """`flaw` is known when the blocks are exhausted."""
+    """`flaw` and `sha256` are known when the blocks are exhausted. A hash that is expected is that of a look before."""
 
-    def __init__(self, path: Path, expected_sha256: str, claimed_tenant: str | None = None) -> None:
+    def __init__(
+        self, path: Path, expected_bytes: int, expected_sha256: str | None = None, claimed_tenant: str | None = None
+    ) -> None:
         self.path = path
         self.flaw: Flaw | None = None
+        self.sha256 = ""
+        self._expected_bytes = expected_bytes
         self._expected_sha256 = expected_sha256
         self._claimed_tenant = claimed_tenant
         self._naming = naming_of(path.name)
@@ -43,7 +47,7 @@ class FileReading:
         empty = True
         damage = Damage()
         with self.path.open("rb") as file:
-            before = _identity(os.fstat(file.fileno()))
+            before = os.fstat(file.fileno())
             hashed = _Hashed(file)
             anywhere = self._naming.container is Container.PARQUET
             source = file if anywhere else cast("BinaryIO", hashed)
@@ -56,10 +60,12 @@ class FileReading:
             if damage.flaw and damage.flaw.rule in UNRECOGNISED:
                 damage.keep(hashed.beginning)
             self.flaw = damage.flaw if hashed.beginning else None
+            self.sha256 = hashed.sha256.hexdigest()
             if (
-                hashed.sha256.hexdigest() != self._expected_sha256
-                or before != _identity(os.fstat(file.fileno()))
-                or before != _identity(self.path.stat())
+                self.sha256 != (self._expected_sha256 or self.sha256)
+                or before.st_size != self._expected_bytes
+                or _identity(before) != _identity(os.fstat(file.fileno()))
+                or _identity(before) != _identity(self.path.stat())
             ):
                 raise ChangedWhileReadError(str(self.path))
         if empty and self.flaw is None:

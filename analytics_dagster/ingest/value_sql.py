@@ -248,7 +248,7 @@ def _time(told: _Told) -> ValueSql:
 
 
 def _starts(column: str, sign: str) -> str:
-    return f"{column}[1] = '{sign}'"
+    return f"starts_with({column}, '{sign}')"
 
 
 def _limit(metadata: Sequence[Any], name: str) -> Any:

@@ -18,6 +18,11 @@ from analytics_dagster.ingest.report import Tally
 from analytics_dagster.ingest.verdict import LINE, Reason
 
 
+def known_sizes(connection: psycopg.Connection, sizes: Sequence[int]) -> set[int]:
+    rows = connection.execute("select distinct bytes from raw.batches where bytes = any(%s)", [list(sizes)])
+    return {size for (size,) in rows}
+
+
 def known_contents(connection: psycopg.Connection, hashes: Sequence[str]) -> set[str]:
     rows = connection.execute("select content_sha256 from raw.batches where content_sha256 = any(%s)", [list(hashes)])
     return {sha256 for (sha256,) in rows}
@@ -41,12 +46,21 @@ def reserve_batches(connection: psycopg.Connection) -> int:
     return int(row[0])
 
 
-def write_batches(connection: psycopg.Connection, day: date, batches: Sequence[tuple[int, str, str, int]]) -> None:
+def write_batches(connection: psycopg.Connection, day: date, batches: Sequence[tuple[int, str, int]]) -> None:
+    """What they hold is said when they are read, by `name_contents`."""
     connection.execute(
         "insert into raw.batches (batch_id, load_day, path, content_sha256, bytes) overriding system value"
-        " select batch_id, %s, path, sha256, bytes"
-        " from unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[]) as b (batch_id, path, sha256, bytes)",
+        " select batch_id, %s, path, 'being read: ' || batch_id, bytes"
+        " from unnest(%s::bigint[], %s::text[], %s::bigint[]) as b (batch_id, path, bytes)",
         [day, *(list(column) for column in zip(*batches, strict=True))],
+    )
+
+
+def name_contents(connection: psycopg.Connection, batches: Sequence[tuple[int, str]]) -> None:
+    connection.execute(
+        "update raw.batches set content_sha256 = b.sha256"
+        " from unnest(%s::bigint[], %s::text[]) as b (batch_id, sha256) where raw.batches.batch_id = b.batch_id",
+        [list(column) for column in zip(*batches, strict=True)],
     )
 
 

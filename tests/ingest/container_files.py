@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from analytics_dagster.ingest.checking import Checked, Checker, Origin, RefusedLine
 from analytics_dagster.ingest.intake import Intake
-from analytics_dagster.ingest.reading import Block, FileReading, Flaw, content_sha256
+from analytics_dagster.ingest.reading import Block, FileReading, Flaw
 
 Event = dict[str, Any]
 COLUMNS = ["event_id", "tenant_id", "source", "timestamp", "user_id", "anonymous_id", "is_test"]
@@ -108,7 +108,7 @@ class Read:
 
 
 def read(path: Path, claimed_tenant: str | None = "acme") -> Read:
-    reading = FileReading(path, content_sha256(path), claimed_tenant)
+    reading = FileReading(path, path.stat().st_size, claimed_tenant=claimed_tenant)
     blocks = list(reading.blocks())
     checked = [check(blocks, claimed_tenant)] if blocks else []
     rows = [row for one in checked for row in one.accepted.to_pylist()]

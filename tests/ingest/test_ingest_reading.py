@@ -14,7 +14,7 @@ from analytics_dagster.ingest.reading import Block, ChangedWhileReadError, FileR
 
 
 def read(path: Path) -> tuple[list[Block], FileReading]:
-    file = FileReading(path, content_sha256(path))
+    file = FileReading(path, path.stat().st_size)
     return list(file.blocks()), file
 
 
@@ -89,12 +89,17 @@ def test_flaws_of_gzip(tmp_path: Path, stored: bytes, rule: str | None, expected
         assert file.flaw.remainder == b"plain"
 
 
-def test_a_change_is_found_by_content_and_by_identity(tmp_path: Path) -> None:
+def test_a_change_is_found_by_size_by_content_and_by_identity(tmp_path: Path) -> None:
     path = tmp_path / "f.ndjson"
     path.write_bytes(b"a\n")
     with pytest.raises(ChangedWhileReadError):
-        list(FileReading(path, "another hash").blocks())
-    blocks = FileReading(path, content_sha256(path)).blocks()
+        list(FileReading(path, 3).blocks())
+    with pytest.raises(ChangedWhileReadError):
+        list(FileReading(path, 2, "another hash").blocks())
+    unchanged = FileReading(path, 2, content_sha256(path))
+    assert [block.data for block in unchanged.blocks()] == [b"a\n"]
+    assert unchanged.sha256 == content_sha256(path)
+    blocks = FileReading(path, 2).blocks()
     next(blocks)
     path.rename(tmp_path / "old")
     path.write_bytes(b"a\n")  # the same bytes in another file: whose they are is not known

@@ -22,10 +22,10 @@ def blocks(pieces: Iterator[bytes], damage: Damage) -> Iterator[Block]:
             continue
         end = waiting.rfind(b"\n") + 1
         if end:
-            block = Block(bytes(waiting[:end]), line)
+            block = Block(_first(waiting, end), line)
             del waiting[:end]
         elif len(waiting) >= limits.LONGEST_KEPT:
-            block = Block(bytes(waiting[: limits.LONGEST_KEPT]) + b"\n", line)
+            block = Block(_first(waiting, limits.LONGEST_KEPT) + b"\n", line)
             inside_endless_line = True
             waiting.clear()
         else:
@@ -38,9 +38,14 @@ def blocks(pieces: Iterator[bytes], damage: Damage) -> Iterator[Block]:
         waiting += b"\n"
         end = len(waiting)
     if end:
-        yield Block(bytes(waiting[:end]), line)
+        yield Block(_first(waiting, end), line)
     if end < len(waiting):
         damage.keep(bytes(waiting[end:]))
+
+
+def _first(waiting: bytearray, length: int) -> bytes:
+    with memoryview(waiting) as view:  # a slice of the bytearray would be one more copy
+        return bytes(view[:length])
 
 
 def lines(found: Iterator[Block]) -> Iterator[bytes]:
