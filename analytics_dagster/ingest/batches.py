@@ -73,7 +73,8 @@ def new_content(
     sizes.update(writing.known_sizes(connection, list(sizes)))
     hashed = [batch for batch in found if sizes[batch.bytes] == 1 or _hashed(batch, problems)]
     known = writing.known_contents(connection, [batch.sha256 for batch in hashed if batch.sha256])
-    new, copies = [], []
+    new: list[Batch] = []
+    copies: list[Batch] = []
     for batch in hashed:
         (copies if batch.sha256 in known else new).append(batch)
         if batch.sha256:

@@ -1,20 +1,55 @@
 {#
     A daily run restates only what its events touched: pipeline.build_scope lists (tenant, local day) under the
-    build's id, and each model says how far a touched day reaches, as
-        scope = {'column': the day that its rows are restated by, 'from': -1, 'to': 1}
+    build's id, and each model says in its meta what it restates:
+        scope = {'column': 'day', 'from': -1, 'to': 1}              the touched days, and how far each reaches
+        scope = {'column': 'week', 'grain': 'week', 'from': 0, ..}  the weeks (or months) of those days
+        scope = {'column': 'day', 'days_of': 'int_x'}               the days whose rows that model changed
+        scope = {'users_of': ['fct_user_days']}                     the users whose rows these models changed, wholly
+    Days and users may stand together: rows of either are restated. A model that others follow says what it tells:
+        tells = {'key': 'user_id', 'of': ['first_day']}             the key of each row that is new, gone or other
+    in those columns (without `of`: in any); pipeline.build_changes has it until the end of the build.
     A first build and a full refresh read everything. The build's id comes with the connection (PGOPTIONS), so that
     the compiled project is the same for every run.
 #}
 
-{# The (tenant_id, day)s that a model restates in this build. #}
+{# The (tenant_id, day)s that a model restates in this build; of weeks and months, the first day. #}
 {% macro restated_days(scope) %}
+    {%- if scope.get('days_of') %}
+    select distinct
+        tenant_id,
+        key::date as day
+    from ({{ changes_told_by(scope['days_of']) }}) as told
+    {%- else %}
     select distinct
         build_scope.tenant_id,
+        {% if scope.get('grain') -%}
+        date_trunc('{{ scope['grain'] }}', (build_scope.day + reach.days)::timestamp)::date as day
+        {%- else -%}
         build_scope.day + reach.days as day
+        {%- endif %}
     from {{ source('pipeline', 'build_scope') }} as build_scope
     cross join generate_series({{ scope['from'] }}, {{ scope['to'] }}) as reach (days)
     where build_scope.build_id = current_setting('analytics.build_id', true)
+    {%- endif %}
 {% endmacro %}
+
+{# The (tenant_id, user_id)s that a model restates in this build, with all of their rows. #}
+{% macro restated_users(scope) %}
+    select distinct
+        tenant_id,
+        key as user_id
+    from ({{ changes_told_by(scope['users_of']) }}) as told
+{% endmacro %}
+
+{% macro changes_told_by(models) %}
+        select
+            tenant_id,
+            key
+        from {{ source('pipeline', 'build_changes') }}
+        where
+            build_id = current_setting('analytics.build_id', true)
+            and relation in ('{{ ([models] if models is string else models) | join("', '") }}')
+{%- endmacro %}
 
 {#
     Served events of the days in scope. Each day becomes a range of instants, which the index of raw.events on
@@ -54,13 +89,24 @@
     {%- endif %}
 {% endmacro %}
 
-{# Rows of another model for the days in scope, by their column of the same name. #}
-{% macro rows_in_scope(relation, scope) %}
+{# Rows of another model for what is in scope, by its columns of the same names; `user`: if its users stand in another. #}
+{% macro rows_in_scope(relation, scope, user='user_id') %}
     {%- if is_incremental() %}
+    {%- if scope.get('column') %}
     select model.*
     from ({{ restated_days(scope) }}) as restated
     inner join {{ relation }} as model
         on restated.tenant_id = model.tenant_id and restated.day = model.{{ scope['column'] }}
+    {%- endif %}
+    {%- if scope.get('column') and scope.get('users_of') %}
+    union
+    {%- endif %}
+    {%- if scope.get('users_of') %}
+    select model.*
+    from ({{ restated_users(scope) }}) as restated
+    inner join {{ relation }} as model
+        on restated.tenant_id = model.tenant_id and restated.user_id = model.{{ user }}
+    {%- endif %}
     {%- else %}
     select *
     from {{ relation }}
@@ -72,24 +118,60 @@
     A model without a scope is small and restated as a whole.
 #}
 {% macro get_incremental_restate_scope_sql(arg_dict) %}
-    {% set target_relation = arg_dict['target_relation'] %}
+    {% set target = arg_dict['target_relation'] %}
+    {% set new = arg_dict['temp_relation'] %}
     {% set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) %}
     {% set scope = config.meta_get('scope') %}
+    {% set tells = config.meta_get('tells') %}
     {% if scope and not build_id() %}
         {% do exceptions.raise_compiler_error(
             'this build has no id, so it has no scope: run it with `analytics-dagster`, or with --full-refresh'
         ) %}
     {% endif %}
+    {% set parts = [] %}
+    {% if scope and scope.get('column') %}
+        {% do parts.append((restated_days(scope), 'target.' ~ scope['column'] ~ ' = restated.day')) %}
+    {% endif %}
+    {% if scope and scope.get('users_of') %}
+        {% do parts.append((restated_users(scope), 'target.user_id = restated.user_id')) %}
+    {% endif %}
 
-    delete from {{ target_relation }} as target
-    {%- if scope %}
-    using ({{ restated_days(scope) }}) as restated
-    where target.tenant_id = restated.tenant_id and target.{{ scope['column'] }} = restated.day
-    {%- endif %};
+    {% if tells %}
+    create temporary table rows_before on commit drop as
+        {%- for restated, matching in parts %}
+        select target.*
+        from {{ target }} as target
+        inner join ({{ restated }}) as restated on target.tenant_id = restated.tenant_id and {{ matching }}
+        {{ 'union' if not loop.last }}
+        {%- endfor %};
 
-    insert into {{ target_relation }} ({{ columns }})
+    {% set told = get_quoted_csv(['tenant_id', tells['key']] + tells['of']) if tells.get('of') else columns %}
+    insert into {{ source('pipeline', 'build_changes') }} (build_id, relation, tenant_id, key)
+    select distinct
+        current_setting('analytics.build_id'),
+        '{{ target.identifier }}',
+        tenant_id,
+        {{ tells['key'] }}::text
+    from (
+        (select {{ told }} from rows_before except select {{ told }} from {{ new }})
+        union all
+        (select {{ told }} from {{ new }} except select {{ told }} from rows_before)
+    ) as changed
+    on conflict do nothing;
+    analyze {{ source('pipeline', 'build_changes') }};
+    {% endif %}
+
+    {%- for restated, matching in parts %}
+    delete from {{ target }} as target
+    using ({{ restated }}) as restated
+    where target.tenant_id = restated.tenant_id and {{ matching }};
+    {%- else %}
+    delete from {{ target }};
+    {%- endfor %}
+
+    insert into {{ target }} ({{ columns }})
     select {{ columns }}
-    from {{ arg_dict['temp_relation'] }}
+    from {{ new }}
 {% endmacro %}
 
 {% macro build_id() %}

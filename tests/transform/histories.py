@@ -1,4 +1,4 @@
-"""Random histories of events, and the marts computed from them in plain Python: the definitions, said a second time."""
+"""Random histories of events, and the core marts computed from them in plain Python: the definitions, said twice."""
 
 import random
 import re
@@ -7,12 +7,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+# each oracle_<domain>.py says COLUMNS, the columns of its marts, and rows(served events), what is to be in them
+ORACLES = [import_module(path.stem) for path in sorted(Path(__file__).parent.glob("oracle_*.py"))]
 UTC = ZoneInfo("UTC")
 LOADS = [date(2024, 5, 1) + timedelta(days=number) for number in range(5)]
 PRIMARY = {
@@ -40,6 +44,61 @@ BAD_AMOUNTS: list[Any] = [
     True,
     "9" * 13,
 ]
+
+COMMON = [
+    ("user_action", "search_performed"),
+    ("page_view", "page_viewed"),
+    ("user_action", "support_ticket_opened"),
+    ("campaign", "campaign_touched"),
+    ("experiment", "experiment_exposed"),
+    ("transaction", "payment_succeeded"),
+    ("transaction", "payment_succeeded"),
+    ("transaction", "payment_refunded"),
+    ("transaction", "payment_failed"),
+    ("transaction", "order_placed"),  # where it is no engagement
+    ("subscription", "subscription_started"),
+    ("subscription", "subscription_renewed"),
+    ("subscription", "subscription_cancelled"),
+    ("system", "app_error"),
+]
+OF_KIND = {
+    "music": [("user_action", "track_play"), ("user_action", "track_skip"), ("user_action", "playlist_changed")],
+    "shop": [
+        ("user_action", "order_placed"),
+        ("page_view", "product_viewed"),
+        ("user_action", "cart_changed"),
+        ("user_action", "cart_abandoned"),
+    ],
+    "saas": [("user_action", "feature_used"), ("system", "api_called"), ("user_action", "report_exported")],
+    "content": [("user_action", "article_read"), ("user_action", "article_closed"), ("user_action", "article_shared")],
+}
+WORDS: dict[str, list[Any]] = {
+    "track_id": ["t1", "t2", "t3"],
+    "product_id": ["p1", "p2", "p3"],
+    "article_id": ["a1", "a2", "a3"],
+    "order_id": ["o1", "o2", "o3", "o4"],
+    "items": [1, 2, 5],
+    "duration_seconds": [0, 30, 200],
+    "position_seconds": [1, 12],
+    "read_seconds": [5, 60],
+    "duration_ms": [40, 900],
+    "completed": [True, False],
+    "feature": ["ledger", "forecast", "audit"],
+    "quantity": [1, 50, 400],
+    "endpoint": ["/v1/entries"],
+    "topic": ["billing", "login"],
+    "campaign": ["wave-1", "wave-2"],
+    "channel": ["email", "search", "social"],
+    "cost": ["0.02", "0.35", 2],
+    "experiment": ["autoplay", "checkout"],
+    "variant": ["A", "B"],
+    "plan": ["solo", "duo"],
+    "code": ["E101", "E204"],
+    "device": ["phone", "desktop"],
+    "path": ["/home", "/offers"],
+    "currency": ["EUR", "USD"],
+}
+ODD: list[Any] = [None, "", "é" * 200, -1, 1.5, True, [], {}, "0", "99999999999999999999"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +135,7 @@ class Event:
     user_id: str | None
     anonymous_id: str | None
     is_test: bool
-    amount: Any
+    properties: dict[str, Any]
     load_day: date
 
     @property
@@ -98,7 +157,8 @@ class Event:
     @property
     def revenue(self) -> Decimal:
         sign = {"payment_succeeded": 1, "payment_refunded": -1}.get(self.event_name, 0)
-        text = str(self.amount) if isinstance(self.amount, str | int | float) and self.amount is not True else ""
+        amount = self.properties.get("amount")
+        text = str(amount) if isinstance(amount, str | int | float) and amount is not True else ""
         if not sign or not re.fullmatch(r"[+-]?[0-9]{1,12}(\.[0-9]{1,20})?", text, re.ASCII):
             return Decimal(0)
         return sign * Decimal(text).quantize(Decimal("0.000001"), ROUND_HALF_UP)
@@ -111,26 +171,15 @@ def history(tenant: Tenant, seed: int) -> list[Event]:
     chance = random.Random(f"{tenant.tenant_id} {seed}")  # noqa: S311 - the same history each time
     events = []
     for burst in range(0 if tenant.tenant_id == "silent" else 40):
-        night = datetime.combine(tenant.around, datetime.min.time()) + timedelta(days=chance.randint(-3, 3))
+        away = chance.randint(-3, 3) if chance.random() < 0.8 else chance.choice([-200, -70, -40, -8, 9, 35, 66])
+        night = datetime.combine(tenant.around, datetime.min.time()) + timedelta(days=away)
         hours = chance.choice([-1, 0, 2, 3, 3.5, 4, chance.uniform(0, 24)])
         at = (night + timedelta(hours=hours)).replace(tzinfo=ZoneInfo(tenant.time_zone)).astimezone(UTC)
         user, visitor = chance.choice(
             [("u1", None), ("u2", "v1"), ("u2", None), (None, "v1"), (None, "u1"), (None, None)]
         )
         for number in range(chance.randint(1, 8)):
-            kind, name = chance.choice(
-                [
-                    ("user_action", PRIMARY[tenant.kind][0]),
-                    ("user_action", "search"),
-                    ("page_view", "page"),
-                    ("transaction", "payment_succeeded"),
-                    ("transaction", "payment_refunded"),
-                    ("transaction", "order_placed"),
-                    ("subscription", "subscription_started"),
-                    ("subscription", "subscription_cancelled"),
-                    ("system", "heartbeat"),
-                ]
-            )
+            kind, name = chance.choice([*COMMON, *OF_KIND[tenant.kind]])
             events.append(
                 Event(
                     tenant=tenant,
@@ -141,7 +190,7 @@ def history(tenant: Tenant, seed: int) -> list[Event]:
                     user_id=user,
                     anonymous_id=visitor,
                     is_test=chance.random() < 0.1,
-                    amount=chance.choice(AMOUNTS if chance.random() < 0.6 else BAD_AMOUNTS),
+                    properties=_properties(chance),
                     load_day=chance.choice(LOADS),
                 )
             )
@@ -149,12 +198,21 @@ def history(tenant: Tenant, seed: int) -> list[Event]:
     return events
 
 
+def _properties(chance: random.Random) -> dict[str, Any]:
+    """Of any event, whatever its name: what stands where it should, what is odd, and what is not there at all."""
+    told = {"amount": chance.choice(AMOUNTS if chance.random() < 0.6 else BAD_AMOUNTS)}
+    for name, values in WORDS.items():
+        if chance.random() < 0.9:
+            told[name] = chance.choice(values if chance.random() < 0.9 else ODD)
+    return told
+
+
 def edges(tenant: Tenant) -> list[Event]:
     """What chance rarely brings: late events alone on their day, and a clock that goes back over midnight."""
 
     def event(event_id: str, instant: str, load_day: date) -> Event:
         at = datetime.fromisoformat(instant)
-        return Event(tenant, event_id, "page_view", "page", at, "u", None, False, None, load_day)
+        return Event(tenant, event_id, "page_view", "page_viewed", at, "u", None, False, {}, load_day)
 
     last = LOADS[4]
     return [
@@ -189,15 +247,17 @@ def load(connection: psycopg.Connection, events: Iterable[Event]) -> None:
         for number, e in enumerate(events):
             who = (e.user_id, e.anonymous_id, e.is_test)
             what = (e.tenant.tenant_id, e.event_id, e.event_type, e.event_name, "api", e.at)
-            rows.write_row((*what, *who, Jsonb({"amount": e.amount}), e.load_day, 1, number))
+            rows.write_row((*what, *who, Jsonb(e.properties), e.load_day, 1, number))
 
 
 Rows = set[tuple[Any, ...]]
 COLUMNS = {
+    "dim_users": "tenant_id, user_id, person_id, is_known, first_day, last_day, active_days, sessions, actions,"
+    " payments, revenue",
     "fct_sessions": "tenant_id, session_id, user_id, day, activity_day, started_at, ended_at, duration_seconds,"
     " events, actions",
-    "fct_user_days": "tenant_id, user_id, day, events, sessions, engagement_seconds, actions, payments, revenue,"
-    " subscriptions_started, subscriptions_cancelled",
+    "fct_user_days": "tenant_id, user_id, day, is_known, events, sessions, engagement_seconds, actions, payments,"
+    " revenue, subscriptions_started, subscriptions_cancelled",
     "kpi_daily": "tenant_id, day, metric, value, unit",
 }
 
@@ -206,11 +266,15 @@ def computed(events: Iterable[Event]) -> dict[str, Rows]:
     """The marts of served events."""
     served = [event for event in events if not event.is_test]
     sessions = _sessions(served)
-    return {
+    found = {
+        "dim_users": _users(served, sessions),
         "fct_sessions": {tuple(session.values()) for session in sessions},
         "fct_user_days": _user_days(served, sessions),
         "kpi_daily": _kpis(served, sessions),
     }
+    for oracle in ORACLES:
+        found |= oracle.rows(served)
+    return found
 
 
 def _sessions(served: list[Event]) -> list[dict[str, Any]]:
@@ -265,6 +329,7 @@ def _user_days(served: list[Event], sessions: list[dict[str, Any]]) -> Rows:
         rows.add(
             (
                 *key,
+                any(event.user_id is not None for event in events),
                 sum(event.engaged for event in events),
                 len(own),
                 sum(session["duration_seconds"] for session in own),
@@ -273,6 +338,35 @@ def _user_days(served: list[Event], sessions: list[dict[str, Any]]) -> Rows:
                 sum((event.revenue for event in events), Decimal(0)),
                 _named(events, "subscription_started"),
                 _named(events, "subscription_cancelled"),
+            )
+        )
+    return rows
+
+
+def _users(served: list[Event], sessions: list[dict[str, Any]]) -> Rows:
+    groups, links = defaultdict(list), defaultdict(list)
+    for event in served:
+        if event.actor:
+            groups[event.tenant.tenant_id, event.actor].append(event)
+        if event.anonymous_id and event.user_id:
+            link = (event.at, event.user_id.encode(), event.user_id)
+            links[event.tenant.tenant_id, event.anonymous_id].append(link)
+    rows = set()
+    for key, events in groups.items():
+        days = [event.wall.date() for event in events]
+        known = any(event.user_id is not None for event in events)
+        rows.add(
+            (
+                *key,
+                min(links[key])[2] if links[key] and not known else key[1],
+                known,
+                min(days),
+                max(days),
+                len({event.wall.date() for event in events if event.engaged}),
+                sum((s["tenant_id"], s["user_id"]) == key for s in sessions),
+                sum(event.primary for event in events),
+                _named(events, "payment_succeeded"),
+                sum((event.revenue for event in events), Decimal(0)),
             )
         )
     return rows
@@ -305,7 +399,8 @@ def _named(events: list[Event], name: str) -> int:
 def stored(connection: psycopg.Connection) -> dict[str, Rows]:
     """The marts as they are, each row once."""
     found = {}
-    for table, columns in COLUMNS.items():
+    every = COLUMNS.items() | {item for oracle in ORACLES for item in oracle.COLUMNS.items()}
+    for table, columns in sorted(every):
         rows = connection.execute(f"select {columns} from marts.{table}").fetchall()
         found[table] = set(rows)
         assert len(found[table]) == len(rows)

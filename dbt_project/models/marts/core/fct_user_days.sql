@@ -1,5 +1,10 @@
 {%- set scope = {'column': 'day', 'from': -1, 'to': 1} -%}
-{{ config(meta={'scope': scope}) }}
+{{
+    config(
+        meta={'scope': scope, 'tells': {'key': 'user_id'}},
+        indexes=[{'columns': ['tenant_id', 'user_id', 'day']}],
+    )
+}}
 
 with
 
@@ -16,6 +21,7 @@ events_by_user as (
         tenant_id,
         actor as user_id,
         day,
+        bool_or(user_id is not null) as is_known,
         count(*) filter (where is_engagement) as events,
         count(*) filter (where is_primary_action) as actions,
         count(*) filter (where event_name = 'payment_succeeded') as payments,
@@ -43,6 +49,7 @@ final as (
         events_by_user.tenant_id,
         events_by_user.user_id,
         events_by_user.day,
+        events_by_user.is_known,
         events_by_user.events,
         coalesce(sessions_by_user.sessions, 0) as sessions,
         coalesce(sessions_by_user.engagement_seconds, 0) as engagement_seconds,
@@ -63,6 +70,7 @@ select
     tenant_id,
     user_id,
     day,
+    is_known,
     events,
     sessions,
     engagement_seconds,
