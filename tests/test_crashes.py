@@ -21,7 +21,8 @@ SCHEMAS = ["raw", "quality", "pipeline", "intermediate", "marts", "tenancy", "ml
 # identities leave gaps after a rollback, moments are never the same twice, and a report names its runs
 VOLATILE = {"batch_id", "entry_id", "model_version", "run_id"}
 # the hashes of known events have a key of their own in each warehouse, which leads them to pages of their own
-VOLATILE_TABLES = {"pipeline.build_scope", "ml.training_runs", "raw.known_key", "raw.known_pages", "raw.known_runs"}
+VOLATILE_TABLES = {"pipeline.build_scope", "pipeline.build_changes", "ml.training_runs"}
+VOLATILE_TABLES |= {"raw.known_key", "raw.known_filters", "raw.known_pages", "raw.known_runs"}
 KNOWN = "select (select sum(length(hashes)) / 8 from raw.known_pages), (select count(*) from raw.events)"
 VOLATILE_COLUMNS = {("compliance.reports", "content"), ("compliance.reports", "sha256")}
 

@@ -47,6 +47,7 @@ def build(
             f"{build_id!r} is no id of a build", remedy="use letters, digits and _ . : - only, up to 100 of them"
         )
     with _only_build(url, patience) as connection:
+        connection.execute("delete from pipeline.build_changes")  # of a build that died
         result = _call(
             "build",
             url,

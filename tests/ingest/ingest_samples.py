@@ -51,7 +51,7 @@ def empty_raw(connection: psycopg.Connection) -> None:
     """As if nothing was ever loaded; the registry stays."""
     connection.execute(
         "truncate raw.events, raw.quarantine, raw.quarantine_history, raw.accounts, raw.batches, raw.replays,"
-        " raw.sightings, raw.known_runs, raw.known_pages"
+        " raw.sightings, raw.known_runs, raw.known_pages, raw.known_filters"
     )
 
 

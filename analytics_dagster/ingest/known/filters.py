@@ -3,6 +3,7 @@
 Two bytes for each hash, four bits of them set: of a thousand new ones it takes two or three for known.
 """
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from analytics_dagster.ingest.known.identity import Hashes, Mask
 BITS_FOR_EACH = 16
 PROBES = 4
 SMALLEST = 64
+PIECE_BYTES = 1 << 20
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -40,8 +42,9 @@ class Filter:
     def from_bytes(cls, data: bytes) -> Self:
         return cls(np.frombuffer(data, dtype=np.uint8))
 
-    def __bytes__(self) -> bytes:
-        return self._bits.tobytes()
+    def pieces(self) -> Iterator[bytes]:
+        for start in range(0, len(self._bits), PIECE_BYTES):
+            yield self._bits[start : start + PIECE_BYTES].tobytes()
 
     def add(self, hashes: Hashes) -> None:
         for probe in range(PROBES):

@@ -76,9 +76,10 @@ class Register:
     def write(self) -> None:
         if not self._unwritten:
             return
-        whole = np.sort(np.concatenate(self._unwritten))
-        written = runs.write_run(self._connection, [whole], len(whole))
+        whole = np.concatenate(self._unwritten)
         self._unwritten = []
+        whole.sort()
+        written = runs.write_run(self._connection, runs.slices(whole), len(whole))
         self._runs = runs.merge_like_runs(self._connection, [*self._runs, written])
 
 

@@ -14,7 +14,7 @@ from analytics_dagster.ingest.known.identity import NONE, Hashes
 
 HASHES_IN_A_PAGE = 128  # at most, on average
 PAGE_BYTES = HASHES_IN_A_PAGE * 8
-SLICE_BITS = 6  # a merge goes through the hashes in 64 slices, so that memory does not grow with the runs
+SLICE_BITS = 6  # hashes are written and merged in 64 slices, so that memory does not grow with the runs
 MERGE_WIDTH = 8
 SMALLEST_TIER = 8_192
 NATIVE = "<u8"
@@ -54,9 +54,9 @@ def stored_runs(connection: psycopg.Connection) -> list[Run]:
 
 
 def read_filter(connection: psycopg.Connection, run: Run) -> Filter:
-    query = "select filter from raw.known_runs where run_id = %s"
-    ((data,),) = connection.execute(query, [run.run_id], binary=True).fetchall()
-    return Filter.from_bytes(data)
+    query = "select bits from raw.known_filters where run_id = %s order by piece"
+    pieces = connection.execute(query, [run.run_id], binary=True).fetchall()
+    return Filter.from_bytes(b"".join(piece for (piece,) in pieces))
 
 
 def on_their_pages(connection: psycopg.Connection, runs: Sequence[Run], hashes: Hashes) -> Hashes:
@@ -73,19 +73,30 @@ def on_their_pages(connection: psycopg.Connection, runs: Sequence[Run], hashes: 
     return np.frombuffer(b"".join(page for (page,) in rows), dtype=NATIVE)
 
 
+def slices(hashes: Hashes) -> list[Hashes]:
+    """Sorted ones, cut where a page begins."""
+    page_bits = _page_bits(len(hashes))
+    slice_bits = min(SLICE_BITS, page_bits)
+    beginnings = np.arange(1, 1 << slice_bits, dtype=np.uint64) << np.uint64(64 - slice_bits)
+    return np.split(hashes, np.searchsorted(hashes, beginnings)) if slice_bits else [hashes]
+
+
 def write_run(connection: psycopg.Connection, slices: Iterable[Hashes], count: int) -> Run:
     """`slices` in rising order, each sorted, none overlapping the next."""
-    page_bits = max(0, (count // HASHES_IN_A_PAGE).bit_length())
+    page_bits = _page_bits(count)
     filter_ = Filter.sized_for(count)
     row = connection.execute(
-        "insert into raw.known_runs (hashes, page_bits, filter) values (%s, %s, '') returning run_id",
+        "insert into raw.known_runs (hashes, page_bits) values (%s, %s) returning run_id",
         [count, page_bits],
     ).fetchone()
     assert row is not None  # noqa: S101 - `returning` returns
     for hashes in slices:
         filter_.add(hashes)
         _write_pages(connection, row[0], page_bits, hashes)
-    connection.execute("update raw.known_runs set filter = %s where run_id = %s", [bytes(filter_), row[0]])
+    for number, piece in enumerate(filter_.pieces()):
+        connection.execute(
+            "insert into raw.known_filters (run_id, piece, bits) values (%s, %s, %b)", [row[0], number, piece]
+        )
     return Run(row[0], count, page_bits)
 
 
@@ -128,6 +139,10 @@ def _pages(connection: psycopg.Connection, run: Run, number: int, bits: int) -> 
         binary=True,
     )
     return np.frombuffer(b"".join(page for (page,) in rows), dtype=NATIVE)
+
+
+def _page_bits(count: int) -> int:
+    return (count // HASHES_IN_A_PAGE).bit_length()
 
 
 def _page(hashes: Hashes, page_bits: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
