@@ -128,10 +128,12 @@ def _good(queries: Queries, lines: pa.Table) -> pa.Table:
     """The lines that are certainly good, in their order."""
     if lines.num_rows == 0:
         return ROW.empty_table()
-    found = queries.good(lines)
-    good = found["good"]
-    rows = found.drop_columns(["good"])
-    return (rows if pc.all(good).as_py() else rows.filter(good)).cast(ROW)
+    rows = queries.good(lines)
+    good = rows["good"]
+    rows = rows.drop_columns(["good"])
+    if not pc.all(good).as_py():
+        rows = rows.filter(good)
+    return rows.cast(ROW)
 
 
 class Lines:

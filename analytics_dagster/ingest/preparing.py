@@ -5,7 +5,7 @@ Runs ahead of the writing, in threads of its own, so it asks the warehouse nothi
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -72,4 +72,6 @@ class Preparer:
     def prepare(self, chunk: Iterable[tuple[Origin, Block]]) -> tuple[Checked, Prepared]:
         checked = self._checker.check(chunk)
         days = pa.array(np.full(checked.accepted.num_rows, self._day, "datetime64[D]"))
-        return checked, prepared(checked.accepted.append_column("load_day", days), self._key)
+        ready = prepared(checked.accepted.append_column("load_day", days), self._key)
+        # all of it is encoded now, and waiting chunks are most of a load's memory
+        return replace(checked, accepted=checked.accepted.select(["tenant_id", "event_id"])), ready

@@ -51,19 +51,26 @@ class Register:
         self._connection = connection
         self.key = hash_key(connection)
         self._runs = runs.stored_runs(connection)
+        self._filters: dict[int, Filter] = {}
         self._unwritten: list[Hashes] = []
 
     def sieve(self, lines: int) -> Sieve:
         """For a load of about so many lines. A small one asks the register at once, which costs it less."""
         if lines * len(self._runs) * runs.PAGE_BYTES < sum(run.filter_bytes for run in self._runs):
             return Sieve([Filter.full()])
-        return Sieve([runs.read_filter(self._connection, run) for run in self._runs])
+        self._filters = {run.run_id: runs.read_filter(self._connection, run) for run in self._runs}
+        return Sieve([*self._filters.values()])
 
     def knows(self, hashes: Hashes) -> Mask:
-        mask = _among(hashes, np.sort(runs.on_their_pages(self._connection, self._runs, hashes)))
+        wanted = [(run, self._not_filtered(run, hashes)) for run in self._runs]
+        mask = _among(hashes, np.sort(runs.on_their_pages(self._connection, wanted)))
         for unwritten in self._unwritten:
             mask |= _among(hashes, unwritten)
         return mask
+
+    def _not_filtered(self, run: runs.Run, hashes: Hashes) -> Hashes:
+        known = self._filters.get(run.run_id)
+        return hashes if known is None else hashes[known.maybe(hashes)]
 
     def add(self, hashes: Hashes) -> None:
         """New ones only, each once."""
@@ -79,7 +86,8 @@ class Register:
         whole = np.concatenate(self._unwritten)
         self._unwritten = []
         whole.sort()
-        written = runs.write_run(self._connection, runs.slices(whole), len(whole))
+        slices = runs.slices(whole)
+        written = runs.write_run(self._connection, slices, len(slices), len(whole))
         self._runs = runs.merge_like_runs(self._connection, [*self._runs, written])
 
 

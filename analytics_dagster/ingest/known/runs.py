@@ -3,18 +3,18 @@
 Everything here happens inside the load's transaction, so a load that dies leaves no trace.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import psycopg
 
-from analytics_dagster.ingest.known.filters import BITS_FOR_EACH, Filter
+from analytics_dagster.ingest.known.filters import REGION_BITS, Filter, bytes_for
 from analytics_dagster.ingest.known.identity import NONE, Hashes
 
 HASHES_IN_A_PAGE = 128  # at most, on average
 PAGE_BYTES = HASHES_IN_A_PAGE * 8
-SLICE_BITS = 6  # hashes are written and merged in 64 slices, so that memory does not grow with the runs
+SLICE_BITS = REGION_BITS  # hashes are written and merged in 64 slices, so that memory does not grow with the runs
 MERGE_WIDTH = 8
 SMALLEST_TIER = 8_192
 NATIVE = "<u8"
@@ -37,7 +37,7 @@ class Run:
 
     @property
     def filter_bytes(self) -> int:
-        return self.hashes * BITS_FOR_EACH // 8
+        return bytes_for(self.hashes)
 
     @property
     def tier(self) -> int:
@@ -59,11 +59,11 @@ def read_filter(connection: psycopg.Connection, run: Run) -> Filter:
     return Filter.from_bytes(b"".join(piece for (piece,) in pieces))
 
 
-def on_their_pages(connection: psycopg.Connection, runs: Sequence[Run], hashes: Hashes) -> Hashes:
-    """Every hash on the pages of these runs where one of `hashes` would be."""
+def on_their_pages(connection: psycopg.Connection, searched: Iterable[tuple[Run, Hashes]]) -> Hashes:
+    """Every hash on the pages of these runs where one of those that are searched in it would be."""
     run_ids: list[int] = []
     pages: list[int] = []
-    for run in runs:
+    for run, hashes in searched:
         wanted = np.unique(_page(hashes, run.page_bits)).tolist()
         run_ids += [run.run_id] * len(wanted)
         pages += wanted
@@ -81,22 +81,21 @@ def slices(hashes: Hashes) -> list[Hashes]:
     return np.split(hashes, np.searchsorted(hashes, beginnings)) if slice_bits else [hashes]
 
 
-def write_run(connection: psycopg.Connection, slices: Iterable[Hashes], count: int) -> Run:
-    """`slices` in rising order, each sorted, none overlapping the next."""
+def write_run(connection: psycopg.Connection, slices: Iterable[Hashes], parts: int, count: int) -> Run:
+    """`slices` in rising order, each sorted; as many as `parts`, and of each the hashes that begin with its number."""
     page_bits = _page_bits(count)
-    filter_ = Filter.sized_for(count)
     row = connection.execute(
         "insert into raw.known_runs (hashes, page_bits) values (%s, %s) returning run_id",
         [count, page_bits],
     ).fetchone()
     assert row is not None  # noqa: S101 - `returning` returns
-    for hashes in slices:
-        filter_.add(hashes)
-        _write_pages(connection, row[0], page_bits, hashes)
-    for number, piece in enumerate(filter_.pieces()):
+    for number, hashes in enumerate(slices):
+        part = Filter.sized_for(count, number, parts)
+        part.add(hashes)
         connection.execute(
-            "insert into raw.known_filters (run_id, piece, bits) values (%s, %s, %b)", [row[0], number, piece]
+            "insert into raw.known_filters (run_id, piece, bits) values (%s, %s, %b)", [row[0], number, bytes(part)]
         )
+        _write_pages(connection, row[0], page_bits, hashes)
     return Run(row[0], count, page_bits)
 
 
@@ -119,17 +118,18 @@ def merge_like_runs(connection: psycopg.Connection, runs: list[Run]) -> list[Run
         like = [run for run in runs if run.tier == tier]
         if len(like) < MERGE_WIDTH:
             continue
-        merged = write_run(connection, _merged(connection, like), sum(run.hashes for run in like))
+        slice_bits = min(SLICE_BITS, *(run.page_bits for run in like))
+        slices = (_merged(connection, like, number, slice_bits) for number in range(1 << slice_bits))
+        merged = write_run(connection, slices, 1 << slice_bits, sum(run.hashes for run in like))
         connection.execute("delete from raw.known_runs where run_id = any(%s)", [[run.run_id for run in like]])
         runs = [run for run in runs if run not in like] + [merged]
     return runs
 
 
-def _merged(connection: psycopg.Connection, runs: Sequence[Run]) -> Iterator[Hashes]:
-    slice_bits = min(SLICE_BITS, *(run.page_bits for run in runs))
-    for number in range(1 << slice_bits):
-        found = [_pages(connection, run, number, run.page_bits - slice_bits) for run in runs]
-        yield np.sort(np.concatenate(found))
+def _merged(connection: psycopg.Connection, runs: Sequence[Run], number: int, slice_bits: int) -> Hashes:
+    whole = np.concatenate([_pages(connection, run, number, run.page_bits - slice_bits) for run in runs])
+    whole.sort()
+    return whole
 
 
 def _pages(connection: psycopg.Connection, run: Run, number: int, bits: int) -> Hashes:
