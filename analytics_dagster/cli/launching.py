@@ -18,14 +18,14 @@ from analytics_dagster.settings import Settings
 MODULE = "analytics_dagster.defs.launch"
 
 
-def launch(what: Literal["run", "deploy"], chosen: Settings) -> bool:
-    """Run what is due; True when all of it succeeded. Everything Dagster prints goes to a log file."""
+def launch(what: Literal["run", "deploy", "backfill"], chosen: Settings, *words: str) -> bool:
+    """Run what is due, or what the words ask for; True when all of it succeeded. What Dagster prints is logged."""
     log_file = chosen.state_dir / "logs" / f"{what}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
     reading, writing = os.pipe()
     with log_file.open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", MODULE, what, str(writing)],
+            [sys.executable, "-m", MODULE, what, str(writing), *words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -6,12 +6,14 @@ draws its progress there; it reports on the pipe whose number it is given.
 
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
 from analytics_dagster import deployment, due
 from analytics_dagster.definitions import defs
+from analytics_dagster.defs.partitions import day_of
 from analytics_dagster.defs.progress_log import say
 from analytics_dagster.defs.requests import RunPlan, daily_runs, month_runs, tenant_runs
 from analytics_dagster.defs.signs_of_life import end_abandoned_runs
@@ -52,6 +54,11 @@ class Launcher:
         end_abandoned_runs(self.instance, self.url)
         return self._run_each(self._deployment())
 
+    def backfill(self, first: date, last: date, tenants: Sequence[str]) -> bool:
+        """Judge these loading days again and restate the marts that they touch, in one run; all or some tenants'."""
+        end_abandoned_runs(self.instance, self.url)
+        return self._run(RunPlan("daily", first.isoformat(), last.isoformat(), tuple(tenants)))
+
     def _run_each(self, plans: Sequence[RunPlan]) -> bool:
         return all(self._run(plan) for plan in plans)
 
@@ -62,7 +69,7 @@ class Launcher:
         result = job.execute_in_process(
             instance=self.instance,
             tags={**job.tags, **plan.tags},
-            run_config={"loggers": {"progress": {"config": {"fd": self.fd}}}},
+            run_config={"loggers": {"progress": {"config": {"fd": self.fd}}}, **plan.config},
             raise_on_error=False,
         )
         say(
@@ -112,10 +119,16 @@ def _first_words(error: Any) -> str:  # Dagster does not export the type
 
 
 def main(arguments: Sequence[str]) -> int:
-    what, fd = arguments[0], int(arguments[1])
+    what, fd, *words = arguments
     with dg.DagsterInstance.get() as instance:
-        launcher = Launcher(instance, warehouse_url(settings()), settings(), fd)
-        done = launcher.deploy() if what == "deploy" else launcher.run_all()
+        launcher = Launcher(instance, warehouse_url(settings()), settings(), int(fd))
+        match what, words:
+            case "backfill", [first, last, *tenants]:
+                done = launcher.backfill(day_of(first), day_of(last), tenants)
+            case "deploy", _:
+                done = launcher.deploy()
+            case _:
+                done = launcher.run_all()
     return 0 if done else 1
 
 

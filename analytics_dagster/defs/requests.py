@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
+from typing import Any
 
 from analytics_dagster.defs.partitions import range_tags, tenant_month_key
 
@@ -15,10 +16,15 @@ class RunPlan:
     job: str
     first: str | None = None
     last: str | None = None
+    tenants: tuple[str, ...] = ()  # whose marts are restated; none: everybody's
 
     @property
     def tags(self) -> dict[str, str]:
         return range_tags(self.first, self.last) if self.first and self.last else {}
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {"ops": {"dbt_tables": {"config": {"tenants": list(self.tenants)}}}} if self.tenants else {}
 
     def covers(self, day: date) -> bool:
         """Whether a daily run loads this day."""

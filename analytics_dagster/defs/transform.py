@@ -7,6 +7,7 @@ import dagster as dg
 import pandas as pd
 import psycopg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets, get_asset_key_for_model
+from pydantic import Field
 
 from analytics_dagster import deployment
 from analytics_dagster.defs.labels import OWNERS
@@ -58,6 +59,12 @@ def dbt_views(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterat
         deployment.record(connection, deployment.fingerprint(warehouse.settings))
 
 
+class Narrowing(dg.Config):
+    """A run for some tenants: the days stay due for the others."""
+
+    tenants: list[str] = Field(default=[], description="Whose marts are restated; empty: all tenants'.")
+
+
 @dbt_assets(
     manifest=MANIFEST,
     exclude=VIEWS,
@@ -66,12 +73,12 @@ def dbt_views(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterat
     partitions_def=loading_days,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
-def dbt_tables(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[DbtEvent]:
+def dbt_tables(context: dg.AssetExecutionContext, config: Narrowing, warehouse: Warehouse) -> Iterator[DbtEvent]:
     """Restates the (tenant, day)s that the loads of these partitions touched, in one dbt call for all tenants."""
     load_days = [day_of(key) for key in context.partition_keys]
     with warehouse.connect() as connection:
         newest = newest_changes(connection, load_days)
-        touched = write_scope(connection, context.run.run_id, load_days)
+        touched = write_scope(connection, context.run.run_id, load_days, config.tenants or None)
     context.log.info("restating %s days of tenants", touched)
     try:
         result = build(warehouse.url, MANIFEST, build_id=context.run.run_id)
@@ -79,7 +86,8 @@ def dbt_tables(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Itera
         yield from _events(context, error.result)
         raise
     with warehouse.connect() as connection:
-        mark_built(connection, newest)
+        if not config.tenants:
+            mark_built(connection, newest)
         clear_scope(connection, context.run.run_id)
         context.add_asset_metadata({"active users": _active_users(connection)}, asset_key=KPI_DAILY)
     yield from _events(context, result)

@@ -47,7 +47,6 @@ def build(
             f"{build_id!r} is no id of a build", remedy="use letters, digits and _ . : - only, up to 100 of them"
         )
     with _only_build(url, patience) as connection:
-        connection.execute("delete from pipeline.build_changes")  # of a build that died
         result = _call(
             "build",
             url,
@@ -61,6 +60,8 @@ def build(
         )
         if full_refresh:
             _remember(connection, manifest_path, [node.unique_id for node in result.of("model")])
+        if not select:  # every model has heard what the others told, in this build or in one that failed
+            connection.execute("delete from pipeline.build_changes")
     return result
 
 

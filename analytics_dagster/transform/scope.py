@@ -1,7 +1,7 @@
 """The scope of a build: which (tenant, local day)s the loads of some days touched.
 
-What belongs here: pipeline.build_scope, and forgetting it together with what the models of the build told one
-another. How far a touched day reaches is each model's own affair (dbt_project/macros/scope.sql).
+What belongs here: pipeline.build_scope. How far a touched day reaches is each model's own affair
+(dbt_project/macros/scope.sql).
 """
 
 from collections.abc import Collection
@@ -44,5 +44,4 @@ def write_scope(
 
 
 def clear_scope(connection: psycopg.Connection, build_id: str) -> int:
-    connection.execute("delete from pipeline.build_changes where build_id = %s", [build_id])
     return connection.execute("delete from pipeline.build_scope where build_id = %s", [build_id]).rowcount

@@ -7,7 +7,7 @@
         scope = {'users_of': ['fct_user_days']}                     the users whose rows these models changed, wholly
     Days and users may stand together: rows of either are restated. A model that others follow says what it tells:
         tells = {'key': 'user_id', 'of': ['first_day']}             the key of each row that is new, gone or other
-    in those columns (without `of`: in any); pipeline.build_changes has it until the end of the build.
+    in those columns (without `of`: in any); pipeline.build_changes has it until a build ends well, so no failed one leaves rows behind.
     A first build and a full refresh read everything. The build's id comes with the connection (PGOPTIONS), so that
     the compiled project is the same for every run.
 #}
@@ -46,9 +46,7 @@
             tenant_id,
             key
         from {{ source('pipeline', 'build_changes') }}
-        where
-            build_id = current_setting('analytics.build_id', true)
-            and relation in ('{{ ([models] if models is string else models) | join("', '") }}')
+        where relation in ('{{ ([models] if models is string else models) | join("', '") }}')
 {%- endmacro %}
 
 {#
@@ -146,9 +144,8 @@
         {%- endfor %};
 
     {% set told = get_quoted_csv(['tenant_id', tells['key']] + tells['of']) if tells.get('of') else columns %}
-    insert into {{ source('pipeline', 'build_changes') }} (build_id, relation, tenant_id, key)
+    insert into {{ source('pipeline', 'build_changes') }} (relation, tenant_id, key)
     select distinct
-        current_setting('analytics.build_id'),
         '{{ target.identifier }}',
         tenant_id,
         {{ tells['key'] }}::text

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,12 +51,15 @@ class Platform:
     def deploy(self) -> bool:
         return self._launch("deploy")
 
-    def _launch(self, what: str) -> bool:
+    def backfill(self, first: date, last: date, *tenants: str) -> bool:
+        return self._launch("backfill", first, last, tenants)
+
+    def _launch(self, what: str, *words: object) -> bool:
         from analytics_dagster.defs.launch import Launcher
 
         reading, writing = os.pipe()
         try:
-            done = getattr(Launcher(self.instance, self.url, self.settings, writing), what)()
+            done = getattr(Launcher(self.instance, self.url, self.settings, writing), what)(*words)
         finally:
             os.close(writing)
             with os.fdopen(reading) as pipe:

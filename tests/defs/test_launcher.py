@@ -65,6 +65,31 @@ def test_a_day_of_eight_tenants_is_one_call_of_dbt(platform, dbt_calls):
     assert platform.rows("select sum(value) from marts.kpi_daily where metric = 'revenue'") == [(640,)]
 
 
+def test_a_backfill_restates_days_in_one_run_for_all_or_for_some(platform, dbt_calls):
+    before, day = DAY - timedelta(days=1), DAY
+    platform.land(day=before, name="b")
+    platform.land(day=day)
+    assert platform.run_all(), platform.messages
+    good = platform.rows("select * from marts.kpi_daily order by 1, 2, 3")
+    platform.execute("update marts.kpi_daily set value = 1000000")
+
+    assert platform.backfill(before, day, "kirana", "tonewave"), platform.messages
+    wrong = "select distinct tenant_id from marts.kpi_daily where value = 1000000"
+    assert {tenant for (tenant,) in platform.rows(wrong)} == {*TENANTS} - {"kirana", "tonewave"}
+    assert platform.backfill(before, day), platform.messages
+    assert platform.rows("select * from marts.kpi_daily order by 1, 2, 3") == good
+    assert [message["title"] for message in platform.told("run_success")] == [f"daily {before} … {day}"]
+    assert len(dbt_calls) == 3
+
+    # narrowed, a day with new files stays due for everybody else
+    platform.land(name="late")
+    assert platform.backfill(day, day, "kirana"), platform.messages
+    revenue = f"select tenant_id from marts.kpi_daily where metric = 'revenue' and day = '{day}' and value = 80"
+    assert platform.rows(revenue) == [("kirana",)]
+    assert platform.run_all(), platform.messages
+    assert len(platform.rows(revenue)) == 8
+
+
 def test_a_replayed_line_reaches_the_marts(platform):
     """Quarantined, built without it, corrected and replayed: its day is judged and built again, and published."""
     spoilt = []

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from threading import Event as Flag
@@ -121,6 +122,32 @@ def test_marts_follow_every_load_hold_and_repeat(platform: Platform, events: lis
     assert platform.marts() == incremental
     build(platform.url, platform.manifest, build_id="all", full_refresh=True)
     assert platform.marts() == incremental
+
+
+def test_what_a_failed_build_changed_is_followed_by_the_next(platform: Platform, events: list[Event]) -> None:
+    newcomer = replace(events[0], event_id="newcomer", user_id="newcomer", is_test=False, load_day=LOADS[0])
+    with connect(platform.url) as connection:
+        load(connection, [newcomer])
+        connection.execute("alter table marts.dim_users add constraint never check (user_id <> 'newcomer')")
+        write_scope(connection, "fails", [LOADS[0]])
+    with pytest.raises(BuildFailedError, match="dim_users"):
+        build(platform.url, platform.manifest, build_id="fails")
+    with connect(platform.url) as connection:
+        connection.execute("alter table marts.dim_users drop constraint never")
+    platform.build([LOADS[0]])
+    assert platform.marts() == computed([*events, newcomer])
+    with connect(platform.url) as connection:
+        assert connection.execute("select count(*) from pipeline.build_changes").fetchone() == (0,)
+        connection.execute("delete from raw.events where event_id = 'newcomer'")
+        # as an erasure does it, the scope is written before the row goes
+        write_scope(connection, "repair", [newcomer.load_day])
+        connection.execute(
+            "insert into pipeline.build_scope (build_id, tenant_id, day) values ('repair', %s, %s)"
+            " on conflict do nothing",
+            [newcomer.tenant.tenant_id, newcomer.wall.date()],
+        )
+    build(platform.url, platform.manifest, build_id="repair")
+    assert platform.marts() == computed(events)
 
 
 def test_the_scope_lists_local_days_of_real_events(platform: Platform, events: list[Event]) -> None:
