@@ -22,6 +22,23 @@
     end
 {%- endmacro %}
 
+{# What people play, buy and read: the event that uses it, and the one that drops it. #}
+{% macro content_events() %}
+    {{ return({
+        'track': {'use': 'track_play', 'drop': 'track_skip'},
+        'product': {'use': 'product_viewed', 'drop': 'cart_abandoned'},
+        'article': {'use': 'article_read', 'drop': 'article_closed'},
+    }) }}
+{% endmacro %}
+
+{% macro content_event(content_type, what) -%}
+    case {{ content_type }}
+    {%- for name, events in content_events().items() %}
+        when '{{ name }}' then '{{ events[what] }}'
+    {%- endfor %}
+    end
+{%- endmacro %}
+
 {# Everything below works on the wall clock of the tenant: a timestamp without time zone. #}
 
 {% macro local_time(occurred_at, time_zone) -%}
@@ -42,4 +59,34 @@
         when {{ properties }} ->> '{{ name }}' ~ '^[+-]?[0-9]{1,12}(\.[0-9]{1,20})?$'
             then round(({{ properties }} ->> '{{ name }}')::numeric, 6)
     end
+{%- endmacro %}
+
+{# A text of 1 to 100 characters, as the contracts have names and ids: more would not fit a key's index. #}
+{% macro text_property(properties, name) -%}
+    case
+        when
+            jsonb_typeof({{ properties }} -> '{{ name }}') = 'string'
+            and length({{ properties }} ->> '{{ name }}') between 1 and 100
+            then {{ properties }} ->> '{{ name }}'
+    end
+{%- endmacro %}
+
+{# A count or a duration: a whole number of at most nine digits, so that any sum is a bigint. #}
+{% macro integer_property(properties, name) -%}
+    case
+        when {{ properties }} ->> '{{ name }}' ~ '^[0-9]{1,9}$'
+            then ({{ properties }} ->> '{{ name }}')::bigint
+    end
+{%- endmacro %}
+
+{#
+    How a share moved, between -1 and 1: share s now and b before say (s - b) / (s + b), here without their divisions.
+    0 where nothing can be compared: neither now nor before, or all else was nothing.
+#}
+{% macro trend(part, whole, part_before, whole_before) -%}
+    round(coalesce(
+        ({{ part }} * {{ whole_before }} - {{ part_before }} * {{ whole }})
+        / nullif({{ part }} * {{ whole_before }} + {{ part_before }} * {{ whole }}, 0),
+        0
+    ), 6)::numeric(7, 6)
 {%- endmacro %}

@@ -5,6 +5,7 @@
         scope = {'column': 'week', 'grain': 'week', 'from': 0, ..}  the weeks (or months) of those days
         scope = {'column': 'day', 'days_of': 'int_x'}               the days whose rows that model changed
         scope = {'users_of': ['fct_user_days']}                     the users whose rows these models changed, wholly
+        scope = {'keys_of': ['int_x'], 'key': 'content_id'}         the same of another key than user_id
     Days and users may stand together: rows of either are restated. A model that others follow says what it tells:
         tells = {'key': 'user_id', 'of': ['first_day']}             the key of each row that is new, gone or other
     in those columns (without `of`: in any); pipeline.build_changes has it until a build ends well, so no failed one leaves rows behind.
@@ -33,12 +34,12 @@
     {%- endif %}
 {% endmacro %}
 
-{# The (tenant_id, user_id)s that a model restates in this build, with all of their rows. #}
+{# The (tenant_id, user_id)s, or ids of another key, that a model restates in this build, with all of their rows. #}
 {% macro restated_users(scope) %}
     select distinct
         tenant_id,
-        key as user_id
-    from ({{ changes_told_by(scope['users_of']) }}) as told
+        key as {{ scope.get('key', 'user_id') }}
+    from ({{ changes_told_by(scope.get('keys_of') or scope['users_of']) }}) as told
 {% endmacro %}
 
 {% macro changes_told_by(models) %}
@@ -88,7 +89,8 @@
 {% endmacro %}
 
 {# Rows of another model for what is in scope, by its columns of the same names; `user`: if its users stand in another. #}
-{% macro rows_in_scope(relation, scope, user='user_id') %}
+{% macro rows_in_scope(relation, scope, user=none) %}
+    {%- set keys_of, key = scope.get('keys_of') or scope.get('users_of'), scope.get('key', 'user_id') %}
     {%- if is_incremental() %}
     {%- if scope.get('column') %}
     select model.*
@@ -96,14 +98,14 @@
     inner join {{ relation }} as model
         on restated.tenant_id = model.tenant_id and restated.day = model.{{ scope['column'] }}
     {%- endif %}
-    {%- if scope.get('column') and scope.get('users_of') %}
+    {%- if scope.get('column') and keys_of %}
     union
     {%- endif %}
-    {%- if scope.get('users_of') %}
+    {%- if keys_of %}
     select model.*
     from ({{ restated_users(scope) }}) as restated
     inner join {{ relation }} as model
-        on restated.tenant_id = model.tenant_id and restated.user_id = model.{{ user }}
+        on restated.tenant_id = model.tenant_id and restated.{{ key }} = model.{{ user or key }}
     {%- endif %}
     {%- else %}
     select *
@@ -130,8 +132,9 @@
     {% if scope and scope.get('column') %}
         {% do parts.append((restated_days(scope), 'target.' ~ scope['column'] ~ ' = restated.day')) %}
     {% endif %}
-    {% if scope and scope.get('users_of') %}
-        {% do parts.append((restated_users(scope), 'target.user_id = restated.user_id')) %}
+    {% if scope and (scope.get('keys_of') or scope.get('users_of')) %}
+        {% set key = scope.get('key', 'user_id') %}
+        {% do parts.append((restated_users(scope), 'target.' ~ key ~ ' = restated.' ~ key)) %}
     {% endif %}
 
     {% if tells %}
