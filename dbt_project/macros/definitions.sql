@@ -43,3 +43,25 @@
             then round(({{ properties }} ->> '{{ name }}')::numeric, 6)
     end
 {%- endmacro %}
+
+{# A text out of properties that may hold anything: null where there is none, where it is empty, or where it is no text. #}
+{% macro text_property(properties, name) -%}
+    case
+        when jsonb_typeof({{ properties }} -> '{{ name }}') = 'string' then nullif({{ properties }} ->> '{{ name }}', '')
+    end
+{%- endmacro %}
+
+{# The last day on which each tenant has a served event: its today. kpi_daily has a row on every such day. #}
+{% macro latest_served_days() %}
+    select
+        tenants.tenant_id,
+        latest.day
+    from {{ ref('stg_tenants') }} as tenants
+    cross join lateral (
+        select kpis.day
+        from {{ ref('kpi_daily') }} as kpis
+        where kpis.tenant_id = tenants.tenant_id
+        order by kpis.day desc
+        limit 1
+    ) as latest
+{% endmacro %}
