@@ -90,3 +90,18 @@
         0
     ), 6)::numeric(7, 6)
 {%- endmacro %}
+
+{# The last day on which each tenant has a served event: its today. kpi_daily has a row on every such day. #}
+{% macro latest_served_days() %}
+    select
+        tenants.tenant_id,
+        latest.day
+    from {{ ref('stg_tenants') }} as tenants
+    cross join lateral (
+        select kpis.day
+        from {{ ref('kpi_daily') }} as kpis
+        where kpis.tenant_id = tenants.tenant_id
+        order by kpis.day desc
+        limit 1
+    ) as latest
+{% endmacro %}
