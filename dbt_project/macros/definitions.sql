@@ -43,3 +43,8 @@
             then round(({{ properties }} ->> '{{ name }}')::numeric, 6)
     end
 {%- endmacro %}
+
+{# A share or an average: empty where there is nothing to divide by. Twenty digits keep it from being rounded twice. #}
+{% macro ratio(part, whole) -%}
+    round(round({{ part }}::numeric, 20) / nullif({{ whole }}, 0), 6)
+{%- endmacro %}
