@@ -56,7 +56,7 @@ class TenantRun:
         self._calendar = Calendar(tenant.time_zone, window[0] - 1, window[-1] + 1)
         self.trial = range(loads.first, loads.last + 1)[len(window) // 3 : len(window) * 5 // 6]
         self._setting = Setting(self.persona, self._calendar, tenant.currency, window, self.trial)
-        self.truth = TenantTruth(self._calendar, self.persona, tenant.currency)
+        self.truth = TenantTruth(self._calendar, self.persona, tenant.currency, tenant.custom_kpis)
         self._rng = Random(f"{seed}/{self._id}/faults")
         self._turns = cycle(DRAWN)
         for _ in range(self._rng.randrange(len(DRAWN))):

@@ -5,6 +5,7 @@ another, so that distinct users need no set of users. Never reads a file that th
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
@@ -15,6 +16,8 @@ from analytics_dagster.sample.faults import Fault
 from analytics_dagster.sample.ledger import Account, Kpi, Usage
 from analytics_dagster.sample.life import ENGAGEMENT, Bundle
 from analytics_dagster.sample.personas import Persona
+from analytics_dagster.schemas.expressions import value_of
+from analytics_dagster.schemas.kpis import CustomKpi
 
 _MILLIONTH = Decimal("0.000001")
 
@@ -91,6 +94,7 @@ class TenantTruth:
     calendar: Calendar
     persona: Persona
     currency: str
+    custom_kpis: Sequence[CustomKpi] = ()
     exposed: dict[str, int] = field(default_factory=lambda: {"A": 0, "B": 0})
     _days: dict[int, _Day] = field(default_factory=lambda: defaultdict(_Day))
     _months: dict[date, _Month] = field(default_factory=lambda: defaultdict(_Month))
@@ -145,12 +149,15 @@ class TenantTruth:
         self._active.clear()
 
     def kpis(self) -> dict[tuple[date, str], Kpi]:
-        return {
-            (as_date(number), metric): Kpi(value, unit)
-            for number, day in self._days.items()
-            if day.happened
-            for metric, (value, unit) in self._metrics(day).items()
-        }
+        told: dict[tuple[date, str], Kpi] = {}
+        for number, day in self._days.items():
+            if not day.happened:
+                continue
+            metrics = self._metrics(day)
+            values = {metric: value for metric, (value, _) in metrics.items()}
+            metrics |= {kpi.name: (value_of(kpi.parsed(), values), kpi.unit) for kpi in self.custom_kpis}
+            told |= {(as_date(number), metric): Kpi(value, unit) for metric, (value, unit) in metrics.items()}
+        return told
 
     def _metrics(self, day: _Day) -> dict[str, tuple[Decimal | None, str]]:
         revenue = Decimal(day.hundredths).scaleb(-2)

@@ -71,7 +71,7 @@ class CustomKpi(Contract):
         for metric in metrics_of(self.parsed()):
             if metric.name not in known:
                 return (
-                    f"in {self.name}, position {metric.position}: {metric.name} is no governed metric of a {kind} tenant;"
-                    f" known are {', '.join(known)}"
+                    f"in {self.name}, position {metric.position}: {metric.name} is no governed metric of a {kind}"
+                    f" tenant; known are {', '.join(known)}"
                 )
         return None

@@ -80,7 +80,7 @@ class DataResidency(StrEnum):
 
 
 class TenantConfiguration(Contract):
-    """What `tenants/<tenant_id>.yaml` says. Flat on purpose: plain values and lists of words; KPIs alone have fields."""
+    """What `tenants/<tenant_id>.yaml` says. Flat on purpose: plain values and lists of words, but for KPIs."""
 
     tenant_id: TenantId
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]

@@ -17,15 +17,15 @@ custom_kpis as (
     select * from {{ source('tenancy', 'custom_kpis') }}
 ),
 
-columns as (
+cells as (
     select
         wide.tenant_id,
         wide.day,
-        columns.metric,
-        columns.value::numeric as value
+        named.metric,
+        named.value::numeric as value
     from wide
-    cross join lateral jsonb_each_text(to_jsonb(wide) - 'tenant_id' - 'day') as columns (metric, value)
-    where columns.value is not null
+    cross join lateral jsonb_each_text(to_jsonb(wide) - 'tenant_id' - 'day') as named (metric, value)
+    where named.value is not null
 ),
 
 governed as (
@@ -41,7 +41,7 @@ governed as (
 
 final as (
     (
-        select * from columns
+        select * from cells
         except
         select * from governed
     )
@@ -49,7 +49,7 @@ final as (
     (
         select * from governed
         except
-        select * from columns
+        select * from cells
     )
 )
 

@@ -127,11 +127,7 @@ def test_marts_follow_every_load_hold_and_repeat(platform: Platform, events: lis
 
 def test_the_scope_lists_local_days_of_real_events(platform: Platform, events: list[Event]) -> None:
     with connect(platform.url) as connection:
-        wanted = {
-            (event.tenant.tenant_id, event.wall.date())
-            for event in events
-            if event.load_day == LOADS[0]
-        }
+        wanted = {(event.tenant.tenant_id, event.wall.date()) for event in events if event.load_day == LOADS[0]}
         assert write_scope(connection, "x", [LOADS[0]]) == len(wanted)
         found = connection.execute("select tenant_id, day from pipeline.build_scope where build_id = 'x'").fetchall()
         assert set(found) == wanted
