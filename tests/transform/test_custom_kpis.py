@@ -24,7 +24,9 @@ metrics_of_a_day = st.fixed_dictionaries(dict.fromkeys(NAMES[:3], values))
 expressions = st.recursive(
     st.sampled_from(NAMES) | st.decimals(0, 100, places=2).map("{:f}".format) | st.sampled_from(["0", "1", "2", "3"]),
     lambda parts: (
-        st.tuples(parts, st.sampled_from("+-*/"), parts).map("".join) | parts.map("({})".format) | parts.map("-{}".format)
+        st.tuples(parts, st.sampled_from("+-*/"), parts).map("".join)
+        | parts.map("({})".format)
+        | parts.map("-{}".format)
     ),
     max_leaves=15,
 )
@@ -93,7 +95,8 @@ def test_other_definitions_restate_history_on_the_next_deploy(built: WarehouseUr
         assert days
         assert own_kpis(connection).keys() == {"berlin each"}
         assert own_kpis(connection)["berlin each"][0] == days[0] > 5
-        register_files(connection, [configured(MUSIC, kpi("each", "plays * 2")), configured(SHOP, kpi("own", "orders"))])
+        other = [configured(MUSIC, kpi("each", "plays * 2")), configured(SHOP, kpi("own", "orders"))]
+        register_files(connection, other)
     remade = prepare(built, manifest)
     assert {node.name for node in remade.nodes} == {"stg_events", "stg_tenants", "kpi_daily"}
     with connect(built) as connection:
@@ -126,6 +129,6 @@ def test_a_late_day_restates_the_windows_that_it_reaches_and_nothing_else(built:
     changed = {table: {d for d, version in after[table].items() if before[table].get(d) != version} for table in tables}
     reached = {d for d in after[tables[1]] if day <= d <= day + timedelta(days=29)}
     assert len(reached) > 3
-    assert {d for d in changed[tables[0]]} <= {day + timedelta(days=around) for around in (-1, 0, 1)}
+    assert changed[tables[0]] <= {day + timedelta(days=around) for around in (-1, 0, 1)}
     assert changed[tables[1]] == reached
     assert changed[tables[2]] == reached
