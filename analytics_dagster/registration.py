@@ -22,6 +22,8 @@ from analytics_dagster.tenancy import Change, Registered, moving, register, regi
 from analytics_dagster.transform import forget_models
 from analytics_dagster.warehouse.roles import ensure_tenant_role
 
+KPIS = "kpi_daily"  # nothing is made of it, so that other KPIs cost one small table
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -38,8 +40,7 @@ def register_files(connection: psycopg.Connection, tenants: Sequence[TenantConfi
     _require_billable(tenants)
     with connection.transaction():
         registered = register(connection, tenants)
-        if any(change.changes_the_past for change in registered.changes):
-            forget_models(connection)
+        _restate_past(connection, registered.changes)
         return _welcome(connection, registered, [tenant.tenant_id for tenant in tenants])
 
 
@@ -62,12 +63,11 @@ def add_tenant(
 def change_tenant(
     connection: psycopg.Connection, tenant_id: str, fields: Mapping[str, object], *, actor: str
 ) -> tuple[Change, ...]:
-    """Other values for some fields; when they change what past days mean, the next deployment builds all marts anew."""
+    """Other values for some fields; when they change what past days mean, the next deployment builds these anew."""
     with connection.transaction():
         after, changes = registry.change(connection, tenant_id, fields, actor=actor)
         _require_billable([after])
-        if any(change.changes_the_past for change in changes):
-            forget_models(connection)
+        if _restate_past(connection, changes):
             deployment.require(connection)
     return changes
 
@@ -82,6 +82,17 @@ def offboard_tenant(
             f"tenant {tenant_id} is still declared by a file", where=str(file), remedy="delete the file, then offboard"
         )
     moving.offboard(connection, tenant_id, actor=actor, reason=reason)
+
+
+def _restate_past(connection: psycopg.Connection, changes: Sequence[Change]) -> bool:
+    """Whether the next deployment has to build marts anew: all of them, or the one with the custom KPIs."""
+    if any(change.changes_the_past for change in changes):
+        forget_models(connection)
+    elif any(change.changes_kpis for change in changes):
+        forget_models(connection, KPIS)
+    else:
+        return False
+    return True
 
 
 def _welcome(connection: psycopg.Connection, registered: Registered, tenant_ids: Sequence[str]) -> Registration:

@@ -62,6 +62,26 @@ def test_files_that_change_the_past_build_all_marts_anew(acme):
     assert acme.execute("select count(*) from tenancy.bi_roles").fetchone() == (2,)
 
 
+def test_other_kpis_build_their_mart_anew_and_no_other(acme):
+    acme.execute("insert into pipeline.built_models values ('marts', 'fct_sessions', 'x')")
+    own = {"name": "own", "expression": "plays / (sessions + 1)", "unit": "ratio", "description": "Ours."}
+    change_tenant(acme, "acme", {"custom_kpis": [own]}, actor="ada")
+    assert acme.execute("select relation_name from pipeline.built_models").fetchall() == [("fct_sessions",)]
+    assert deployment.is_due(acme, "now")
+    assert acme.execute("select tenant_id, name, operations, unit from tenancy.custom_kpis").fetchall() == [
+        ("acme", "own", ["plays", "sessions", "1", "+", "/"], "ratio")
+    ]
+    register_files(acme, [tenant()])
+    assert acme.execute("select count(*) from tenancy.custom_kpis").fetchone() == (0,)
+
+
+def test_kpis_of_another_kind_are_refused(acme):
+    own = {"name": "own", "expression": "plays", "unit": "count", "description": "Ours."}
+    change_tenant(acme, "acme", {"custom_kpis": [own]}, actor="ada")
+    with pytest.raises(AnalyticsError, match="plays is no governed metric of a shop tenant; known are active_users"):
+        change_tenant(acme, "acme", {"kind": "shop"}, actor="ada")
+
+
 def test_a_file_and_a_command_do_not_disagree(acme, tmp_path):
     (tmp_path / "acme.yaml").write_text("")
     (tmp_path / "beta.yaml").write_text("")

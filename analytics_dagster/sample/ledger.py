@@ -34,7 +34,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Kpi:
-    value: Decimal
+    value: Decimal | None  # none: there is nothing to divide by
     unit: str
 
 
@@ -102,7 +102,9 @@ def load_ledger(ledger_dir: Path) -> Ledger:
         plan=SamplePlan(**_dates(marker["plan"])),
         summary=summary_of(marker),
         kpis={
-            (row["tenant_id"], date.fromisoformat(row["day"]), row["metric"]): Kpi(Decimal(row["value"]), row["unit"])
+            (row["tenant_id"], date.fromisoformat(row["day"]), row["metric"]): Kpi(
+                Decimal(row["value"]) if row["value"] else None, row["unit"]
+            )
             for row in _rows(ledger_dir / "kpis.csv")
         },
         accounts={

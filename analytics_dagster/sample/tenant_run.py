@@ -56,7 +56,7 @@ class TenantRun:
         self._calendar = Calendar(tenant.time_zone, window[0] - 1, window[-1] + 1)
         self.trial = range(loads.first, loads.last + 1)[len(window) // 3 : len(window) * 5 // 6]
         self._setting = Setting(self.persona, self._calendar, tenant.currency, window, self.trial)
-        self.truth = TenantTruth(self._calendar, self.persona, tenant.currency)
+        self.truth = TenantTruth(self._calendar, self.persona, tenant.currency, tenant.custom_kpis)
         self._rng = Random(f"{seed}/{self._id}/faults")
         self._turns = cycle(DRAWN)
         for _ in range(self._rng.randrange(len(DRAWN))):
@@ -129,7 +129,7 @@ class TenantRun:
             if not held and late is None:
                 self._until_fault -= 1
                 if self._until_fault <= 0:
-                    self._strike(event, data, load_day)
+                    self._strike(event, data, bundle, intent.at)
 
     def _broken(self, event: Wire, intent: Intent) -> Wire:
         engaged = intent.type in ENGAGEMENT
@@ -142,15 +142,15 @@ class TenantRun:
             self._books.duplicate(load_day, self._id, fault)
         self._landing.add(load_day, data, *(copy for _, copy in copies))
 
-    def _strike(self, event: Wire, data: bytes, load_day: int) -> None:
+    def _strike(self, event: Wire, data: bytes, bundle: Bundle, at: int) -> None:
         self._until_fault = self._rng.randint(*BETWEEN_FAULTS)
         for _ in DRAWN:
-            if self._spoil(next(self._turns), event, data, load_day):
+            if self._spoil(next(self._turns), event, data, bundle, at):
                 return
 
-    def _spoil(self, fault: Fault, event: Wire, data: bytes, load_day: int) -> bool:
+    def _spoil(self, fault: Fault, event: Wire, data: bytes, bundle: Bundle, at: int) -> bool:
         """Whether this fault can strike here and now; if so, it did."""
-        rng = self._rng
+        rng, load_day = self._rng, bundle.load_day
         if fault is Fault.DUPLICATE_SAME_DAY:
             self._copies[load_day].append((fault, data))
             return True
@@ -162,6 +162,7 @@ class TenantRun:
             return fits
         if fault is Fault.TEST:
             self._books.accepted(load_day, self._id, fault=fault)
+            self.truth.tested(bundle, at)
             self._put(load_day, line(renewed(event, rng, user_id="qa-robot", is_test=True)))
             return True
         return self._refused(fault, renewed(event, rng), load_day)

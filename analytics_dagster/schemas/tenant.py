@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from analytics_dagster.schemas._parts import CurrencyCode, refusal
+from analytics_dagster.schemas._parts import CurrencyCode, refusal, repeated
 from analytics_dagster.schemas._tenant_month import (
     BillingLine,
     BillingState,
@@ -31,6 +31,7 @@ from analytics_dagster.schemas._tiers import (
     TenantTier,
 )
 from analytics_dagster.schemas.base import Contract, TenantId
+from analytics_dagster.schemas.kpis import CustomKpi
 
 __all__ = [
     "TIER_LIMITS",
@@ -79,7 +80,7 @@ class DataResidency(StrEnum):
 
 
 class TenantConfiguration(Contract):
-    """What `tenants/<tenant_id>.yaml` says. Flat on purpose: the file holds plain values and lists of words."""
+    """What `tenants/<tenant_id>.yaml` says. Flat on purpose: plain values and lists of words, but for KPIs."""
 
     tenant_id: TenantId
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -102,6 +103,9 @@ class TenantConfiguration(Contract):
     )
     features_added: Features = Field(default=(), description="Beyond those of the tier.")
     features_removed: Features = Field(default=(), description="Of the tier's, those that this tenant does not have.")
+    custom_kpis: tuple[CustomKpi, ...] = Field(
+        default=(), max_length=50, description="Beyond the governed metrics of kpi_daily, and made of them."
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -114,6 +118,11 @@ class TenantConfiguration(Contract):
             if feature in enabled and needed not in enabled:
                 field = "features_removed" if needed in self.features_removed else "features_added"
                 raise refusal(self, field, f"leave {needed} to the tenant: {feature} needs it")
+        if again := repeated(kpi.name for kpi in self.custom_kpis):
+            raise refusal(self, "custom_kpis", f"name each KPI once, not again: {', '.join(again)}")
+        for kpi in self.custom_kpis:
+            if fault := kpi.unknown_metric(self.kind):
+                raise refusal(self, "custom_kpis", f"be made of governed metrics; {fault}")
         return self
 
     def _enabled(self) -> frozenset[TenantFeature]:

@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.schemas import TenantConfiguration
 
+OF_RECORDS = {"custom_kpis"}  # lists of things that have fields themselves
+
 
 class TenantFileError(AnalyticsError):
     """One or more tenant files cannot be used as they are."""
@@ -91,7 +93,7 @@ def _value(text: str, kind: Mapping[str, Any]) -> object:
 def _read(path: Path) -> TenantConfiguration | list[str]:
     """A tenant, or the faults of its file."""
     try:
-        # safe_load knows no tag that runs anything; aliases cannot bomb the JSON below, for a tenant is flat
+        # safe_load knows no tag that runs anything; aliases cannot bomb the JSON below, for a tenant is as good as flat
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         return [f"cannot be read ({error.strerror}): give the user of this process the right to"]
@@ -105,7 +107,7 @@ def _read(path: Path) -> TenantConfiguration | list[str]:
 def _tenant(content: object, name: str) -> TenantConfiguration | list[str]:
     if not isinstance(content, dict):
         return ["holds no fields: write lines such as `tenant_id: acme`"]
-    nested = [str(field) for field, value in content.items() if not _flat(value)]
+    nested = [str(field) for field, value in content.items() if not _flat(value, records=field in OF_RECORDS)]
     if nested:
         return [f"{field}: holds nested values: give a plain value or a list of words" for field in nested]
     fields = {str(field): value for field, value in content.items()}
@@ -128,8 +130,10 @@ def _advice(location: tuple[int | str, ...], rule: str, message: str) -> str:
     return f"{field}: {message[:1].lower()}{message[1:]}"
 
 
-def _flat(value: object) -> bool:
+def _flat(value: object, *, records: bool) -> bool:
     items = value if isinstance(value, list) else [value]
+    if records:
+        items = [part for item in items for part in (item.values() if isinstance(item, dict) else [item])]
     return not any(isinstance(item, dict | list) for item in items)
 
 

@@ -11,9 +11,11 @@ from datetime import datetime
 from enum import StrEnum
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.schemas import TenantConfiguration
+from analytics_dagster.schemas.expressions import postfix
 from analytics_dagster.tenancy.files import configured
 from analytics_dagster.tenancy.history import Action, record
 from analytics_dagster.tenancy.lifecycle import Status, offboarded
@@ -42,7 +44,10 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """A field that now says something else; a time zone, a currency or a kind changes what past days mean."""
+    """A field that now says something else; a time zone, a currency or a kind changes what past days mean.
+
+    So do custom KPIs, for kpi_daily alone.
+    """
 
     tenant_id: str
     field: str
@@ -52,6 +57,10 @@ class Change:
     @property
     def changes_the_past(self) -> bool:
         return self.field in {"time_zone", "currency", "kind"}
+
+    @property
+    def changes_kpis(self) -> bool:
+        return self.field == "custom_kpis"
 
 
 @dataclass(frozen=True)
@@ -191,8 +200,22 @@ def _write(
     _require_time_zone(connection, tenant)
     fields = tenant.model_dump(mode="json")
     connection.execute(UPSERT, {**fields, "json": tenant.model_dump_json(), "origin": origin})
+    _write_kpis(connection, tenant)
     said = before.configuration.model_dump(mode="json") if before else None
     record(connection, tenant.tenant_id, action, actor=actor, before=said, after=fields)
+
+
+def _write_kpis(connection: psycopg.Connection, tenant: TenantConfiguration) -> None:
+    connection.execute("delete from tenancy.custom_kpis where tenant_id = %s", [tenant.tenant_id])
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into tenancy.custom_kpis (tenant_id, name, expression, operations, unit, description)"
+            " values (%s, %s, %s, %s, %s, %s)",
+            [
+                (tenant.tenant_id, kpi.name, kpi.expression, Jsonb(postfix(kpi.parsed())), kpi.unit, kpi.description)
+                for kpi in tenant.custom_kpis
+            ],
+        )
 
 
 def _require_time_zone(connection: psycopg.Connection, tenant: TenantConfiguration) -> None:

@@ -17,7 +17,6 @@ from raw.events as events
 inner join tenancy.tenants as tenants on events.tenant_id = tenants.tenant_id
 where
     events.load_day = any(%(load_days)s::date[])
-    and not events.is_test
     and (%(tenants)s::text[] is null or events.tenant_id = any(%(tenants)s::text[]))
 """
 

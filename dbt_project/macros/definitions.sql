@@ -91,7 +91,7 @@
     ), 6)::numeric(7, 6)
 {%- endmacro %}
 
-{# The last day on which each tenant has a served event: its today. kpi_daily has a row on every such day. #}
+{# The last day on which each tenant has a served event: its today. #}
 {% macro latest_served_days() %}
     select
         tenants.tenant_id,
@@ -99,9 +99,14 @@
     from {{ ref('stg_tenants') }} as tenants
     cross join lateral (
         select kpis.day
-        from {{ ref('kpi_daily') }} as kpis
-        where kpis.tenant_id = tenants.tenant_id
+        from {{ ref('kpi_daily_wide') }} as kpis
+        where kpis.tenant_id = tenants.tenant_id and kpis.events > 0
         order by kpis.day desc
         limit 1
     ) as latest
 {% endmacro %}
+
+{# A share or an average: empty where there is nothing to divide by. Twenty digits keep it from being rounded twice. #}
+{% macro ratio(part, whole) -%}
+    round(round({{ part }}::numeric, 20) / nullif({{ whole }}, 0), 6)
+{%- endmacro %}

@@ -51,12 +51,12 @@
 {%- endmacro %}
 
 {#
-    Served events of the days in scope. Each day becomes a range of instants, which the index of raw.events on
+    Served events of the days in scope, and test traffic for those who count it. Each day becomes a range of instants, which the index of raw.events on
     (tenant_id, occurred_at) answers; it is three hours too wide on both sides, because a local day is no range
     where clocks change around midnight, and the day itself is compared again. `offset 0` keeps the planner
     from hashing the whole history of a tenant.
 #}
-{% macro events_in_scope(scope) %}
+{% macro events_in_scope(scope, with_tests=false) %}
     {%- set tenants = ref('stg_tenants') -%}
     {%- if is_incremental() %}
     select events.*
@@ -77,14 +77,18 @@
             stg_events.tenant_id = ranges.tenant_id
             and stg_events.occurred_at >= ranges.starts_at
             and stg_events.occurred_at < ranges.ends_at
+            {%- if not with_tests %}
             and not stg_events.is_test
+            {%- endif %}
         offset 0
     ) as events
     where events.{{ scope['column'] }} = ranges.day
     {%- else %}
     select *
     from {{ ref('stg_events') }}
+    {%- if not with_tests %}
     where not is_test
+    {%- endif %}
     {%- endif %}
 {% endmacro %}
 

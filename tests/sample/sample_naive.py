@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,14 +19,25 @@ from analytics_dagster.schemas import AnalyticsEvent, TenantConfiguration
 
 METRIC = {"music": "plays", "shop": "orders", "saas": "feature_uses", "content": "reads"}
 ACTION = {"music": "track_play", "shop": "order_placed", "saas": "feature_used", "content": "article_read"}
+UNITS = {"active_users": "users", "weekly_active_users": "users", "monthly_active_users": "users"}
+UNITS |= {"sessions": "sessions", "converted_sessions": "sessions", "engagement_seconds": "seconds"}
+UNITS |= {"new_subscribers": "users", "lost_subscribers": "users"}
+UNITS |= dict.fromkeys(["payments", "refunds", "events", "app_errors", "test_events"], "count")
+# what the files of the sample tenants say
+CUSTOM = {
+    ("tonewave", "plays_per_listener"): (lambda of: _per(of["plays"], of["active_users"]), "count"),
+    ("tonewave", "minutes_per_session"): (lambda of: _per(of["engagement_seconds"], of["sessions"] * 60), "minutes"),
+    ("corner-shop", "refunds_per_order"): (lambda of: _per(of["refunds"], of["orders"]), "ratio"),
+}
 
 
 @dataclass
 class Recomputed:
-    kpis: dict[tuple[str, date, str], tuple[Decimal, str]] = field(default_factory=dict)
+    kpis: dict[tuple[str, date, str], tuple[Decimal | None, str]] = field(default_factory=dict)
     accounts: dict[tuple[date, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     usage: dict[tuple[str, date], tuple[int, int]] = field(default_factory=dict)
     served: dict[str, list[tuple[date, AnalyticsEvent]]] = field(default_factory=lambda: defaultdict(list))
+    tests: dict[str, list[AnalyticsEvent]] = field(default_factory=lambda: defaultdict(list))
     exposed: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
@@ -66,8 +77,11 @@ def recompute(landing: Path, tenants: Sequence[TenantConfiguration], held: froze
         books["accepted"] += 1
         books["late"] += day - event.metadata.timestamp.date() >= timedelta(days=2)
         books["test"] += event.metadata.is_test
-        if not event.metadata.is_test and (event.metadata.tenant_id, day) not in held:
-            told.served[event.metadata.tenant_id].append((day, event))
+        if (event.metadata.tenant_id, day) not in held:
+            if event.metadata.is_test:
+                told.tests[event.metadata.tenant_id].append(event)
+            else:
+                told.served[event.metadata.tenant_id].append((day, event))
     for tenant_id, events in told.served.items():
         _measure(told, known[tenant_id], [event for _, event in events])
     return told
@@ -104,14 +118,38 @@ def engaged(event: AnalyticsEvent) -> bool:
     return event.event_type.value in {"user_action", "page_view"}
 
 
+def _kpis(
+    tenant: TenantConfiguration, counted: Counter[str], revenue: Decimal
+) -> dict[str, tuple[Decimal | None, str]]:
+    units = {**UNITS, METRIC[tenant.kind.value]: "count"}
+    told = {metric: (Decimal(counted[metric]), unit) for metric, unit in units.items()}
+    told["revenue"] = (revenue, tenant.currency)
+    told["arpu"] = (_per(revenue, counted["active_users"]), tenant.currency)
+    told["stickiness"] = (_per(counted["active_users"], counted["monthly_active_users"]), "ratio")
+    told["conversion"] = (_per(counted["converted_sessions"], counted["sessions"]), "ratio")
+    told["error_rate"] = (_per(counted["app_errors"], counted["events"]), "ratio")
+    for (owner, metric), (worth, unit) in CUSTOM.items():
+        if owner == tenant.tenant_id:
+            told[metric] = (worth(counted), unit)
+    return told
+
+
+def _per(part: Decimal | int, whole: Decimal | int) -> Decimal | None:
+    return (Decimal(part) / whole).quantize(Decimal("0.000001"), ROUND_HALF_UP) if whole else None
+
+
 def sessions(events: Sequence[AnalyticsEvent], zone: ZoneInfo) -> list[list[datetime]]:
+    return [moments for _, moments in sessions_by_actor(events, zone)]
+
+
+def sessions_by_actor(events: Sequence[AnalyticsEvent], zone: ZoneInfo) -> list[tuple[str, list[datetime]]]:
     """By the session rule, in local time."""
     by_actor: dict[str, list[datetime]] = defaultdict(list)
     for event in events:
         if engaged(event) and (who := actor(event)) is not None:
             by_actor[who].append(event.metadata.timestamp)
-    found: list[list[datetime]] = []
-    for moments in by_actor.values():
+    found: list[tuple[str, list[datetime]]] = []
+    for who, moments in by_actor.items():
         previous = None
         for moment in sorted(moments):
             if (
@@ -119,8 +157,8 @@ def sessions(events: Sequence[AnalyticsEvent], zone: ZoneInfo) -> list[list[date
                 or moment - previous > timedelta(minutes=30)
                 or activity_day(moment, zone) != activity_day(previous, zone)
             ):
-                found.append([])
-            found[-1].append(moment)
+                found.append((who, []))
+            found[-1][1].append(moment)
             previous = moment
     return found
 
@@ -136,6 +174,7 @@ def _measure(told: Recomputed, tenant: TenantConfiguration, events: list[Analyti
     revenue: dict[date, Decimal] = defaultdict(Decimal)
     actors: dict[date, set[str]] = defaultdict(set)
     months: dict[date, set[str]] = defaultdict(set)
+    bought: set[tuple[str | None, datetime]] = set()
     billed: Counter[date] = Counter()
     for event in events:
         day = event.metadata.timestamp.astimezone(zone).date()
@@ -147,6 +186,11 @@ def _measure(told: Recomputed, tenant: TenantConfiguration, events: list[Analyti
             actors[day].add(who)
             months[month].add(who)
         values[day][METRIC[kind]] += event.event_name == ACTION[kind]
+        if event.event_name == ACTION[kind]:
+            bought.add((who, event.metadata.timestamp))
+        values[day]["payments"] += event.event_name == "payment_succeeded"
+        values[day]["refunds"] += event.event_name == "payment_refunded"
+        values[day]["app_errors"] += event.event_name == "app_error"
         values[day]["new_subscribers"] += event.event_name == "subscription_started"
         values[day]["lost_subscribers"] += event.event_name == "subscription_cancelled"
         if event.event_name in {"payment_succeeded", "payment_refunded"}:
@@ -154,16 +198,17 @@ def _measure(told: Recomputed, tenant: TenantConfiguration, events: list[Analyti
             revenue[day] += sign * Decimal(event.properties["amount"])
         if event.event_name == "experiment_exposed":
             told.exposed[name][event.properties["variant"]] += 1
-    for moments in sessions(events, zone):
+    for event in told.tests[name]:
+        values[event.metadata.timestamp.astimezone(zone).date()]["test_events"] += 1
+    for who, moments in sessions_by_actor(events, zone):
         day = moments[0].astimezone(zone).date()
         values[day]["sessions"] += 1
+        values[day]["converted_sessions"] += any((who, moment) in bought for moment in moments)
         values[day]["engagement_seconds"] += (moments[-1] - moments[0]) // timedelta(seconds=1)
-    units = {"active_users": "users", "sessions": "sessions", "engagement_seconds": "seconds"}
-    units |= {METRIC[kind]: "count", "new_subscribers": "users", "lost_subscribers": "users"}
     for day, counted in values.items():
-        counted["active_users"] = len(actors[day])
-        for metric, unit in units.items():
-            told.kpis[name, day, metric] = (Decimal(counted[metric]), unit)
-        told.kpis[name, day, "revenue"] = (revenue[day], tenant.currency)
+        for metric, days in (("active_users", 1), ("weekly_active_users", 7), ("monthly_active_users", 30)):
+            counted[metric] = len(set().union(*(actors.get(day - timedelta(back), set()) for back in range(days))))
+        for metric, kpi in _kpis(tenant, counted, revenue[day]).items():
+            told.kpis[name, day, metric] = kpi
     for month, count in billed.items():
         told.usage[name, month] = (count, len(months[month]))

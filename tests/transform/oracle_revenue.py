@@ -25,6 +25,9 @@ SIGNS = {"payment_succeeded": 1, "payment_refunded": -1}
 DAY = timedelta(days=1)
 
 
+LONGEST = 100  # of a text that counts
+
+
 def rows(served: "list[Event]") -> "dict[str, Rows]":
     by_tenant = defaultdict(list)
     for event in served:
@@ -158,4 +161,4 @@ def _amount(event: "Event") -> Decimal | None:
 
 def _text(event: "Event", name: str) -> str | None:
     said = event.properties.get(name)
-    return said if isinstance(said, str) and said else None
+    return said if isinstance(said, str) and 1 <= len(said) <= LONGEST else None

@@ -105,6 +105,7 @@ def test_sources_are_the_assets_before_dbt(content: dict[str, Any]) -> None:
     assert keys == {
         "raw.events": ["raw_events"],
         "tenancy.tenants": ["tenants"],
+        "tenancy.custom_kpis": ["tenants"],
         "quality.holds": ["quality_gate"],
     }
     # what steers a build is no data, and would be a stranger in the asset graph

@@ -1,4 +1,4 @@
-{%- set scope = {'column': 'day', 'from': -1, 'to': 1} -%}
+{%- set scope = {'column': 'day', 'days_of': 'kpi_daily_wide'} -%}
 {{ config(meta={'scope': scope}) }}
 
 with
@@ -7,58 +7,76 @@ tenants as (
     select * from {{ ref('stg_tenants') }}
 ),
 
-events as (
-    {{ events_in_scope(scope) }}
+custom_kpis as (
+    select * from {{ source('tenancy', 'custom_kpis') }}
 ),
 
-sessions as (
-    {{ rows_in_scope(ref('fct_sessions'), scope) }}
+days as (
+    {{ rows_in_scope(ref('kpi_daily_wide'), scope) }}
 ),
 
-daily_events as (
+governed as (
     select
-        tenant_id,
-        day,
-        count(distinct actor) filter (where is_engagement) as active_users,
-        count(*) filter (where is_primary_action) as primary_actions,
-        coalesce(sum(revenue), 0) as revenue,
-        count(*) filter (where event_name = 'subscription_started') as new_subscribers,
-        count(*) filter (where event_name = 'subscription_cancelled') as lost_subscribers
-    from events
-    group by tenant_id, day
-),
-
-daily_sessions as (
-    select
-        tenant_id,
-        day,
-        count(*) as sessions,
-        sum(duration_seconds) as engagement_seconds
-    from sessions
-    group by tenant_id, day
-),
-
-final as (
-    select
-        daily_events.tenant_id,
-        daily_events.day,
+        days.tenant_id,
+        days.day,
         metrics.metric,
         metrics.value::numeric(38, 6) as value,
         metrics.unit
-    from daily_events
-    inner join tenants on daily_events.tenant_id = tenants.tenant_id
-    left join daily_sessions
-        on daily_events.tenant_id = daily_sessions.tenant_id and daily_events.day = daily_sessions.day
+    from days
+    inner join tenants on days.tenant_id = tenants.tenant_id
     cross join lateral (
         values
-        ('active_users', daily_events.active_users::numeric, 'users'),
-        ('sessions', coalesce(daily_sessions.sessions, 0)::numeric, 'sessions'),
-        ('engagement_seconds', coalesce(daily_sessions.engagement_seconds, 0)::numeric, 'seconds'),
-        (tenants.primary_metric, daily_events.primary_actions::numeric, 'count'),
-        ('revenue', daily_events.revenue, tenants.currency),
-        ('new_subscribers', daily_events.new_subscribers::numeric, 'users'),
-        ('lost_subscribers', daily_events.lost_subscribers::numeric, 'users')
+        ('active_users', days.active_users::numeric, 'users'),
+        ('weekly_active_users', days.weekly_active_users::numeric, 'users'),
+        ('monthly_active_users', days.monthly_active_users::numeric, 'users'),
+        ('stickiness', days.stickiness, 'ratio'),
+        ('sessions', days.sessions::numeric, 'sessions'),
+        ('converted_sessions', days.converted_sessions::numeric, 'sessions'),
+        ('conversion', days.conversion, 'ratio'),
+        ('engagement_seconds', days.engagement_seconds::numeric, 'seconds'),
+        (
+            tenants.primary_metric,
+            coalesce(days.plays, days.orders, days.feature_uses, days.reads)::numeric,
+            'count'
+        ),
+        ('payments', days.payments::numeric, 'count'),
+        ('refunds', days.refunds::numeric, 'count'),
+        ('revenue', days.revenue, tenants.currency),
+        ('arpu', days.arpu, tenants.currency),
+        ('new_subscribers', days.new_subscribers::numeric, 'users'),
+        ('lost_subscribers', days.lost_subscribers::numeric, 'users'),
+        ('events', days.events::numeric, 'count'),
+        ('app_errors', days.app_errors::numeric, 'count'),
+        ('error_rate', days.error_rate, 'ratio'),
+        ('test_events', days.test_events::numeric, 'count')
     ) as metrics (metric, value, unit)
+),
+
+metrics_by_day as (
+    select
+        tenant_id,
+        day,
+        jsonb_object_agg(metric, value) as metrics
+    from governed
+    where tenant_id in (select custom_kpis.tenant_id from custom_kpis)
+    group by tenant_id, day
+),
+
+custom as (
+    select
+        metrics_by_day.tenant_id,
+        metrics_by_day.day,
+        custom_kpis.name as metric,
+        pipeline.custom_kpi(custom_kpis.operations, metrics_by_day.metrics)::numeric(38, 6) as value,
+        custom_kpis.unit
+    from metrics_by_day
+    inner join custom_kpis on metrics_by_day.tenant_id = custom_kpis.tenant_id
+),
+
+final as (
+    select * from governed
+    union all
+    select * from custom
 )
 
 select
