@@ -5,7 +5,8 @@
         scope = {'column': 'week', 'grain': 'week', 'from': 0, ..}  the weeks (or months) of those days
         scope = {'column': 'day', 'days_of': 'int_x'}               the days whose rows that model changed
         scope = {'users_of': ['fct_user_days']}                     the users whose rows these models changed, wholly
-    Days and users may stand together: rows of either are restated. A model that others follow says what it tells:
+    `grain` may stand with `days_of`, too. Days and users may stand together, and so may several scopes in a list: rows
+    of any are restated. A model that others follow says what it tells:
         tells = {'key': 'user_id', 'of': ['first_day']}             the key of each row that is new, gone or other
     in those columns (without `of`: in any); pipeline.build_changes has it until the end of the build.
     A first build and a full refresh read everything. The build's id comes with the connection (PGOPTIONS), so that
@@ -17,7 +18,11 @@
     {%- if scope.get('days_of') %}
     select distinct
         tenant_id,
+        {% if scope.get('grain') -%}
+        date_trunc('{{ scope['grain'] }}', key::timestamp)::date as day
+        {%- else -%}
         key::date as day
+        {%- endif %}
     from ({{ changes_told_by(scope['days_of']) }}) as told
     {%- else %}
     select distinct
@@ -92,21 +97,24 @@
 {# Rows of another model for what is in scope, by its columns of the same names; `user`: if its users stand in another. #}
 {% macro rows_in_scope(relation, scope, user='user_id') %}
     {%- if is_incremental() %}
-    {%- if scope.get('column') %}
+    {%- for part in ([scope] if scope is mapping else scope) %}
+    {{ 'union' if not loop.first }}
+    {%- if part.get('column') %}
     select model.*
-    from ({{ restated_days(scope) }}) as restated
+    from ({{ restated_days(part) }}) as restated
     inner join {{ relation }} as model
-        on restated.tenant_id = model.tenant_id and restated.day = model.{{ scope['column'] }}
+        on restated.tenant_id = model.tenant_id and restated.day = model.{{ part['column'] }}
     {%- endif %}
-    {%- if scope.get('column') and scope.get('users_of') %}
+    {%- if part.get('column') and part.get('users_of') %}
     union
     {%- endif %}
-    {%- if scope.get('users_of') %}
+    {%- if part.get('users_of') %}
     select model.*
-    from ({{ restated_users(scope) }}) as restated
+    from ({{ restated_users(part) }}) as restated
     inner join {{ relation }} as model
         on restated.tenant_id = model.tenant_id and restated.user_id = model.{{ user }}
     {%- endif %}
+    {%- endfor %}
     {%- else %}
     select *
     from {{ relation }}
@@ -129,12 +137,14 @@
         ) %}
     {% endif %}
     {% set parts = [] %}
-    {% if scope and scope.get('column') %}
-        {% do parts.append((restated_days(scope), 'target.' ~ scope['column'] ~ ' = restated.day')) %}
-    {% endif %}
-    {% if scope and scope.get('users_of') %}
-        {% do parts.append((restated_users(scope), 'target.user_id = restated.user_id')) %}
-    {% endif %}
+    {% for part in ([scope] if scope is mapping else scope or []) %}
+        {% if part.get('column') %}
+            {% do parts.append((restated_days(part), 'target.' ~ part['column'] ~ ' = restated.day')) %}
+        {% endif %}
+        {% if part.get('users_of') %}
+            {% do parts.append((restated_users(part), 'target.user_id = restated.user_id')) %}
+        {% endif %}
+    {% endfor %}
 
     {% if tells %}
     create temporary table rows_before on commit drop as

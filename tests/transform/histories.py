@@ -252,8 +252,8 @@ def load(connection: psycopg.Connection, events: Iterable[Event]) -> None:
 
 Rows = set[tuple[Any, ...]]
 COLUMNS = {
-    "dim_users": "tenant_id, user_id, person_id, is_known, first_day, last_day, active_days, sessions, actions,"
-    " payments, revenue",
+    "dim_users": "tenant_id, user_id, person_id, is_known, first_day, last_day, first_active_day,"
+    " last_active_day, active_days, sessions, actions, payments, revenue",
     "fct_sessions": "tenant_id, session_id, user_id, day, activity_day, started_at, ended_at, duration_seconds,"
     " events, actions",
     "fct_user_days": "tenant_id, user_id, day, is_known, events, sessions, engagement_seconds, actions, payments,"
@@ -354,6 +354,7 @@ def _users(served: list[Event], sessions: list[dict[str, Any]]) -> Rows:
     rows = set()
     for key, events in groups.items():
         days = [event.wall.date() for event in events]
+        active_days = {event.wall.date() for event in events if event.engaged}
         known = any(event.user_id is not None for event in events)
         rows.add(
             (
@@ -362,7 +363,9 @@ def _users(served: list[Event], sessions: list[dict[str, Any]]) -> Rows:
                 known,
                 min(days),
                 max(days),
-                len({event.wall.date() for event in events if event.engaged}),
+                min(active_days, default=None),
+                max(active_days, default=None),
+                len(active_days),
                 sum((s["tenant_id"], s["user_id"]) == key for s in sessions),
                 sum(event.primary for event in events),
                 _named(events, "payment_succeeded"),

@@ -215,10 +215,11 @@ def test_a_failing_model_is_named_and_its_table_stays(platform: Platform, events
     }
     assert platform.marts() == before
     with connect(platform.url) as connection:
+        write_scope(connection, "mended", [first.load_day])  # while the day of the wrong event is known
         connection.execute(
             "delete from raw.events where event_id = %s and occurred_at < %s", [first.event_id, first.at]
         )
-    platform.build([first.load_day])
+    build(platform.url, platform.manifest, build_id="mended")
     assert platform.marts() == before
 
 
