@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg.types.json import Jsonb
 
-# each oracle_<domain>.py says COLUMNS, the columns of its marts, and rows(served events), what is to be in them
+# each oracle_<domain>.py says COLUMNS, the columns of its marts, and rows(served events), what is to be in them; it may
+# have a declare(connection) for what has to be declared beside the tenants
 ORACLES = [import_module(path.stem) for path in sorted(Path(__file__).parent.glob("oracle_*.py"))]
 UTC = ZoneInfo("UTC")
 LOADS = [date(2024, 5, 1) + timedelta(days=number) for number in range(5)]
@@ -236,6 +237,9 @@ def register(connection: psycopg.Connection, tenants: Iterable[Tenant]) -> None:
             " values (%s, %s, %s, 'free', %s, %s, 'free', 'eu-west', '{}')",
             [(t.tenant_id, t.name, t.kind, t.time_zone, t.currency) for t in tenants],
         )
+    for oracle in ORACLES:
+        if hasattr(oracle, "declare"):
+            oracle.declare(connection)
 
 
 def load(connection: psycopg.Connection, events: Iterable[Event]) -> None:

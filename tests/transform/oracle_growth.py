@@ -1,17 +1,24 @@
 """Who comes, stays and leaves, computed from the definitions in plain Python."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import groupby
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from analytics_dagster.schemas.funnels import Funnel
+from analytics_dagster.tenancy.funnels import declare_funnels
+
 if TYPE_CHECKING:
+    import psycopg
     from histories import Event, Rows
 
 COLUMNS = {
     "feature_adoption": "tenant_id, week, feature, users, uses, active_users, adoption",
+    "funnel_steps": "tenant_id, day, funnel, breakdown, step, event_name, users, conversion, median_seconds",
     "lifecycle": "tenant_id, granularity, period, active_users, new_users, retained_users, resurrected_users,"
     " dormant_users",
     "retention_cohorts": "tenant_id, granularity, cohort_period, period, period_number, cohort_users, active_users,"
@@ -20,6 +27,36 @@ COLUMNS = {
     "user_journeys": "tenant_id, day, place, path, steps, sessions, users, share",
 }
 FOLLOWED = {"day": 30, "week": 52, "month": 24}
+FUNNELS: list[dict[str, Any]] = [
+    {
+        "funnel": "everywhere",
+        "description": "All kinds, the longest window.",
+        "kinds": ["music", "shop", "saas", "content"],
+        "window_hours": 168,
+        "breakdown": "device",
+        "steps": [
+            {"event_name": "page_viewed"},
+            {"event_name": "search_performed"},
+            {"event_name": "payment_succeeded"},
+        ],
+    },
+    {
+        "funnel": "own",
+        "description": "Conditions, the same event again, as many steps as can be.",
+        "tenants": ["zurich", "lord-howe", "apia"],
+        "window_hours": 1,
+        "steps": [
+            {"event_name": "payment_succeeded", "where": {"channel": "email"}},
+            {"event_name": "payment_succeeded"},
+            {"event_name": "payment_succeeded", "where": {"completed": True}},
+            *[{"event_name": "page_viewed"}] * 3,
+        ],
+    },
+]
+
+
+def declare(connection: "psycopg.Connection") -> None:
+    declare_funnels(connection, [Funnel.model_validate_json(json.dumps(funnel)) for funnel in FUNNELS])
 
 
 def rows(served: "list[Event]") -> "dict[str, Rows]":
@@ -34,6 +71,7 @@ def rows(served: "list[Event]") -> "dict[str, Rows]":
             for mart, row in _retention(tenant, granularity, by_user):
                 found[mart].add(row)
     found["feature_adoption"] = _adoption(engaged)
+    found["funnel_steps"] = _funnel_steps(served)
     found["user_journeys"] = _journeys(engaged)
     return found
 
@@ -107,6 +145,51 @@ def _feature(event: "Event") -> str | None:
     feature = event.properties.get("feature")
     usable = event.event_name == "feature_used" and isinstance(feature, str) and len(feature) <= 100
     return feature if usable else None
+
+
+def _funnel_steps(served: "list[Event]") -> "Rows":
+    by_actor: dict[Any, list[Event]] = defaultdict(list)
+    for event in sorted(served, key=lambda event: (event.at, event.event_id.encode())):
+        if event.actor:
+            by_actor[event.tenant, event.actor].append(event)
+    times: dict[Any, list[list[int]]] = defaultdict(list)
+    for (tenant, _), events in by_actor.items():
+        for number, funnel in enumerate(FUNNELS):
+            if tenant.kind in funnel.get("kinds", ()) or tenant.tenant_id in funnel.get("tenants", ()):
+                started = set()
+                for place, event in enumerate(events):
+                    if _is_step(event, funnel["steps"][0]) and event.wall.date() not in started:
+                        started.add(event.wall.date())
+                        breakdown = event.properties.get(funnel.get("breakdown", ""))
+                        usable = isinstance(breakdown, str) and len(breakdown) <= 100
+                        key = (tenant.tenant_id, event.wall.date(), number, breakdown if usable else "")
+                        times[key].append(_seconds(events[place:], funnel))
+    rows = set()
+    for (tenant_id, day, number, breakdown), users in times.items():
+        for step, declared in enumerate(FUNNELS[number]["steps"], start=1):
+            reached = [seconds[step - 1] for seconds in users if len(seconds) >= step]
+            middle = Decimal(str(median(reached))) if reached else None
+            of = (tenant_id, day, FUNNELS[number]["funnel"], breakdown, step, declared["event_name"])
+            rows.add((*of, len(reached), _share(len(reached), len(users)), middle))
+    return rows
+
+
+def _seconds(events: "list[Event]", funnel: dict[str, Any]) -> list[int]:
+    """From the first event, which starts the funnel, to each step that is reached."""
+    end = events[0].at + timedelta(hours=funnel["window_hours"])
+    seconds: list[int] = []
+    for event in events:
+        step = len(seconds)
+        if event.at <= end and step < len(funnel["steps"]) and _is_step(event, funnel["steps"][step]):
+            seconds.append((event.at - events[0].at) // timedelta(seconds=1))
+    return seconds
+
+
+def _is_step(event: "Event", step: dict[str, Any]) -> bool:
+    wanted = step.get("where", {}).items()
+    return event.event_name == step["event_name"] and all(
+        name in event.properties and json.dumps(event.properties[name]) == json.dumps(value) for name, value in wanted
+    )
 
 
 def _journeys(engaged: "list[Event]") -> "Rows":
