@@ -33,6 +33,7 @@ COPY dbt_project ./dbt_project
 COPY expectations ./expectations
 COPY tenants ./tenants
 COPY events ./events
+COPY funnels ./funnels
 COPY deploy/docker/workspace.yaml ./workspace.yaml
 COPY --chmod=755 deploy/docker/entrypoint.sh /usr/local/bin/entrypoint.sh
 ENV PATH=/opt/venv/bin:$PATH \

@@ -1,4 +1,4 @@
-"""What was deployed last, and whether something else is to be deployed now: dbt's project, or the tenants' files."""
+"""What was deployed last, and whether something else is due to be: dbt's project, tenants' or funnels' files."""
 
 import hashlib
 
@@ -9,9 +9,9 @@ from analytics_dagster.transform import project_fingerprint
 
 
 def fingerprint(settings: Settings) -> str:
-    """Changes with the dbt project and with any tenant's file."""
+    """Changes with the dbt project and with any file of a tenant or a funnel."""
     digest = hashlib.sha256(project_fingerprint(settings.dbt_project_dir).encode())
-    for file in sorted(settings.tenants_dir.glob("*.y*ml")):
+    for file in [*sorted(settings.tenants_dir.glob("*.y*ml")), *sorted(settings.funnels_dir.glob("*.y*ml"))]:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -17,12 +17,15 @@ from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.ingest.quarantine import ReplayReport, release_tenant
 from analytics_dagster.schemas import TenantConfiguration
 from analytics_dagster.schemas.event_files import load_event_contracts
+from analytics_dagster.schemas.funnel_files import load_funnels
 from analytics_dagster.settings import settings
 from analytics_dagster.tenancy import Change, Registered, moving, register, registry
+from analytics_dagster.tenancy.funnels import declare_funnels
 from analytics_dagster.transform import forget_models
 from analytics_dagster.warehouse.roles import ensure_tenant_role
 
 KPIS = "kpi_daily"  # nothing is made of it, so that other KPIs cost one small table
+FUNNEL_MODELS = ("int_funnels", "int_funnel_events", "funnel_steps")  # what past days of them mean stands in the files
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,15 @@ def register_files(connection: psycopg.Connection, tenants: Sequence[TenantConfi
         registered = register(connection, tenants)
         _restate_past(connection, registered.changes)
         return _welcome(connection, registered, [tenant.tenant_id for tenant in tenants])
+
+
+def deploy_funnels(connection: psycopg.Connection, folder: Path) -> int:
+    """Declare the funnels of the files; when they say something else, the next deployment makes their marts anew."""
+    funnels = load_funnels(folder)
+    with connection.transaction():
+        if declare_funnels(connection, funnels):
+            forget_models(connection, *FUNNEL_MODELS)
+    return len(funnels)
 
 
 def add_tenant(

@@ -6,7 +6,7 @@ from analytics_dagster.defs.labels import OWNERS
 from analytics_dagster.defs.previews import markdown_table
 from analytics_dagster.defs.resources import Warehouse
 from analytics_dagster.defs.tenant_partitions import follow_registry
-from analytics_dagster.registration import register_files
+from analytics_dagster.registration import deploy_funnels, register_files
 from analytics_dagster.tenancy import Change, load_tenant_files
 
 
@@ -16,6 +16,7 @@ def tenants(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Mater
     configurations = load_tenant_files(warehouse.settings.tenants_dir)
     with warehouse.connect() as connection:
         registration = register_files(connection, configurations)
+        funnels = deploy_funnels(connection, warehouse.settings.funnels_dir)
     registered = registration.registered
     for tenant_id in registered.taken_over:
         context.log.warning("%s was added by a command; from now on its file says what it is", tenant_id)
@@ -24,6 +25,7 @@ def tenants(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Mater
     return dg.MaterializeResult(
         metadata={
             "files": len(configurations),
+            "funnels": funnels,
             "added": list(registered.added),
             "taken over by a file": list(registered.taken_over),
             "changes": markdown_table(Change, registered.changes),

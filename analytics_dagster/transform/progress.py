@@ -44,8 +44,9 @@ def mark_built(connection: psycopg.Connection, newest: Mapping[date, Newest]) ->
         cursor.executemany(MARK, [(day, change.batch_id, change.replay_id) for day, change in newest.items()])
 
 
-def forget_models(connection: psycopg.Connection, model: str | None = None) -> None:
-    """Let the next deployment make every table anew, or one of them: something changed what past days mean."""
+def forget_models(connection: psycopg.Connection, *names: str) -> None:
+    """Let the next deployment make every table anew, or those of these names: something changed what past days mean."""
     connection.execute(
-        "delete from pipeline.built_models where %(model)s::text is null or relation_name = %(model)s", {"model": model}
+        "delete from pipeline.built_models where relation_name = any(%(names)s) or %(names)s = '{}'",
+        {"names": list(names)},
     )

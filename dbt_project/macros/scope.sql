@@ -6,7 +6,8 @@
         scope = {'column': 'day', 'days_of': 'int_x'}               the days whose rows that model changed
         scope = {'users_of': ['fct_user_days']}                     the users whose rows these models changed, wholly
         scope = {'keys_of': ['int_x'], 'key': 'content_id'}         the same of another key than user_id
-    Days and users may stand together: rows of either are restated. A model that others follow says what it tells:
+    `grain` may stand with `days_of`, too. Days and users may stand together, and so may several scopes in a list: rows
+    of any are restated. A model that others follow says what it tells:
         tells = {'key': 'user_id', 'of': ['first_day']}             the key of each row that is new, gone or other
     in those columns (without `of`: in any); pipeline.build_changes has it until a build ends well, so no failed one leaves rows behind.
     A first build and a full refresh read everything. The build's id comes with the connection (PGOPTIONS), so that
@@ -18,7 +19,11 @@
     {%- if scope.get('days_of') %}
     select distinct
         tenant_id,
+        {% if scope.get('grain') -%}
+        date_trunc('{{ scope['grain'] }}', key::timestamp)::date as day
+        {%- else -%}
         key::date as day
+        {%- endif %}
     from ({{ changes_told_by(scope['days_of']) }}) as told
     {%- else %}
     select distinct
@@ -51,10 +56,10 @@
 {%- endmacro %}
 
 {#
-    Served events of the days in scope, and test traffic for those who count it. Each day becomes a range of instants, which the index of raw.events on
-    (tenant_id, occurred_at) answers; it is three hours too wide on both sides, because a local day is no range
-    where clocks change around midnight, and the day itself is compared again. `offset 0` keeps the planner
-    from hashing the whole history of a tenant.
+    Served events of the days in scope, and test traffic for those who count it. Each day becomes a range of instants,
+    which the index of raw.events on (tenant_id, occurred_at) answers; it is three hours too wide on both sides,
+    because a local day is no range where clocks change around midnight, and the day itself is compared again.
+    `offset 0` keeps the planner from hashing the whole history of a tenant.
 #}
 {% macro events_in_scope(scope, with_tests=false) %}
     {%- set tenants = ref('stg_tenants') -%}
@@ -94,23 +99,26 @@
 
 {# Rows of another model for what is in scope, by its columns of the same names; `user`: if its users stand in another. #}
 {% macro rows_in_scope(relation, scope, user=none) %}
-    {%- set keys_of, key = scope.get('keys_of') or scope.get('users_of'), scope.get('key', 'user_id') %}
     {%- if is_incremental() %}
-    {%- if scope.get('column') %}
+    {%- for part in ([scope] if scope is mapping else scope) %}
+    {{ 'union' if not loop.first }}
+    {%- if part.get('column') %}
     select model.*
-    from ({{ restated_days(scope) }}) as restated
+    from ({{ restated_days(part) }}) as restated
     inner join {{ relation }} as model
-        on restated.tenant_id = model.tenant_id and restated.day = model.{{ scope['column'] }}
+        on restated.tenant_id = model.tenant_id and restated.day = model.{{ part['column'] }}
     {%- endif %}
-    {%- if scope.get('column') and keys_of %}
+    {%- set keys_of, key = part.get('keys_of') or part.get('users_of'), part.get('key', 'user_id') %}
+    {%- if part.get('column') and keys_of %}
     union
     {%- endif %}
     {%- if keys_of %}
     select model.*
-    from ({{ restated_users(scope) }}) as restated
+    from ({{ restated_users(part) }}) as restated
     inner join {{ relation }} as model
         on restated.tenant_id = model.tenant_id and restated.{{ key }} = model.{{ user or key }}
     {%- endif %}
+    {%- endfor %}
     {%- else %}
     select *
     from {{ relation }}
@@ -133,13 +141,15 @@
         ) %}
     {% endif %}
     {% set parts = [] %}
-    {% if scope and scope.get('column') %}
-        {% do parts.append((restated_days(scope), 'target.' ~ scope['column'] ~ ' = restated.day')) %}
-    {% endif %}
-    {% if scope and (scope.get('keys_of') or scope.get('users_of')) %}
-        {% set key = scope.get('key', 'user_id') %}
-        {% do parts.append((restated_users(scope), 'target.' ~ key ~ ' = restated.' ~ key)) %}
-    {% endif %}
+    {% for part in ([scope] if scope is mapping else scope or []) %}
+        {% if part.get('column') %}
+            {% do parts.append((restated_days(part), 'target.' ~ part['column'] ~ ' = restated.day')) %}
+        {% endif %}
+        {% if part.get('keys_of') or part.get('users_of') %}
+            {% set key = part.get('key', 'user_id') %}
+            {% do parts.append((restated_users(part), 'target.' ~ key ~ ' = restated.' ~ key)) %}
+        {% endif %}
+    {% endfor %}
 
     {% if tells %}
     create temporary table rows_before on commit drop as

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg.types.json import Jsonb
 
-# each oracle_<domain>.py says COLUMNS, the columns of its marts, and rows(served events), what is to be in them;
-# one that counts test traffic too says WITH_TESTS
+# each oracle_<domain>.py says COLUMNS, the columns of its marts, and rows(served events), what is to be in them; one
+# that counts test traffic too says WITH_TESTS, and declare(connection) is for what has to stand beside the tenants
 ORACLES = [import_module(path.stem) for path in sorted(Path(__file__).parent.glob("oracle_*.py"))]
 UTC = ZoneInfo("UTC")
 LOADS = [date(2024, 5, 1) + timedelta(days=number) for number in range(5)]
@@ -239,6 +239,13 @@ def register(connection: psycopg.Connection, tenants: Iterable[Tenant]) -> None:
         )
 
 
+def declare(connection: psycopg.Connection) -> None:
+    """What the oracles count on beside all of TENANTS."""
+    for oracle in ORACLES:
+        if hasattr(oracle, "declare"):
+            oracle.declare(connection)
+
+
 def load(connection: psycopg.Connection, events: Iterable[Event]) -> None:
     copy = connection.cursor().copy(
         "copy raw.events (tenant_id, event_id, event_type, event_name, source, occurred_at, user_id, anonymous_id,"
@@ -253,8 +260,8 @@ def load(connection: psycopg.Connection, events: Iterable[Event]) -> None:
 
 Rows = set[tuple[Any, ...]]
 COLUMNS = {
-    "dim_users": "tenant_id, user_id, person_id, is_known, first_day, last_day, active_days, sessions, actions,"
-    " payments, revenue",
+    "dim_users": "tenant_id, user_id, person_id, is_known, first_day, last_day, first_active_day,"
+    " last_active_day, active_days, sessions, actions, payments, revenue",
     "fct_sessions": "tenant_id, session_id, user_id, day, activity_day, started_at, ended_at, duration_seconds,"
     " events, actions",
     "fct_user_days": "tenant_id, user_id, day, is_known, events, sessions, engagement_seconds, actions, payments,"
@@ -354,6 +361,7 @@ def _users(served: list[Event], sessions: list[dict[str, Any]]) -> Rows:
     rows = set()
     for key, events in groups.items():
         days = [event.wall.date() for event in events]
+        active_days = {event.wall.date() for event in events if event.engaged}
         known = any(event.user_id is not None for event in events)
         rows.add(
             (
@@ -362,7 +370,9 @@ def _users(served: list[Event], sessions: list[dict[str, Any]]) -> Rows:
                 known,
                 min(days),
                 max(days),
-                len({event.wall.date() for event in events if event.engaged}),
+                min(active_days, default=None),
+                max(active_days, default=None),
+                len(active_days),
                 sum((s["tenant_id"], s["user_id"]) == key for s in sessions),
                 sum(event.primary for event in events),
                 _named(events, "payment_succeeded"),

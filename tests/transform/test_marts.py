@@ -10,10 +10,9 @@ from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
 
-import oracle_kpis
 import psycopg
 import pytest
-from histories import LOADS, TENANTS, Event, Rows, computed, history, load, register, stored
+from histories import LOADS, TENANTS, Event, Rows, computed, declare, history, load, register, stored
 
 from analytics_dagster.billing import months_with_data
 from analytics_dagster.billing.metering import usage
@@ -62,7 +61,7 @@ class Platform:
 def platform(owned_warehouse: WarehouseUrl, manifest: Path) -> Platform:
     with connect(owned_warehouse) as connection:
         register(connection, TENANTS)
-        oracle_kpis.declare(connection)
+        declare(connection)
     prepare(owned_warehouse, manifest)
     return Platform(owned_warehouse, manifest)
 

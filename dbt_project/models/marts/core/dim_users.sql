@@ -1,7 +1,7 @@
 {%- set scope = {'users_of': ['fct_user_days', 'int_identity_days']} -%}
 {{
     config(
-        meta={'scope': scope, 'tells': {'key': 'user_id', 'of': ['first_day']}},
+        meta={'scope': scope, 'tells': {'key': 'user_id', 'of': ['first_day', 'first_active_day']}},
         indexes=[{'columns': ['tenant_id', 'first_day']}],
     )
 }}
@@ -32,6 +32,8 @@ users as (
         bool_or(is_known) as is_known,
         min(day) as first_day,
         max(day) as last_day,
+        min(day) filter (where events > 0) as first_active_day,
+        max(day) filter (where events > 0) as last_active_day,
         count(*) filter (where events > 0) as active_days,
         sum(sessions)::bigint as sessions,
         sum(actions)::bigint as actions,
@@ -49,6 +51,8 @@ final as (
         users.is_known,
         users.first_day,
         users.last_day,
+        users.first_active_day,
+        users.last_active_day,
         users.active_days,
         users.sessions,
         users.actions,
@@ -66,6 +70,8 @@ select
     is_known,
     first_day,
     last_day,
+    first_active_day,
+    last_active_day,
     active_days,
     sessions,
     actions,
