@@ -43,3 +43,13 @@
             then round(({{ properties }} ->> '{{ name }}')::numeric, 6)
     end
 {%- endmacro %}
+
+{# A text of 1 to 100 characters, as the contracts have names and ids: more would not fit a key's index. #}
+{% macro text_property(properties, name) -%}
+    case
+        when
+            jsonb_typeof({{ properties }} -> '{{ name }}') = 'string'
+            and length({{ properties }} ->> '{{ name }}') between 1 and 100
+            then {{ properties }} ->> '{{ name }}'
+    end
+{%- endmacro %}

@@ -7,7 +7,7 @@
         scope = {'users_of': ['fct_user_days']}                     the users whose rows these models changed, wholly
     Days and users may stand together: rows of either are restated. A model that others follow says what it tells:
         tells = {'key': 'user_id', 'of': ['first_day']}             the key of each row that is new, gone or other
-    in those columns (without `of`: in any); pipeline.build_changes has it until the end of the build.
+    in those columns (without `of`: in any), and nothing of nobody's rows; pipeline.build_changes has it until the end of the build.
     A first build and a full refresh read everything. The build's id comes with the connection (PGOPTIONS), so that
     the compiled project is the same for every run.
 #}
@@ -55,9 +55,12 @@
     Served events of the days in scope. Each day becomes a range of instants, which the index of raw.events on
     (tenant_id, occurred_at) answers; it is three hours too wide on both sides, because a local day is no range
     where clocks change around midnight, and the day itself is compared again. `offset 0` keeps the planner
-    from hashing the whole history of a tenant.
+    from hashing the whole history of a tenant. `names`: only the events of these names.
 #}
-{% macro events_in_scope(scope) %}
+{% macro events_in_scope(scope, names=none) %}
+    {%- set named -%}
+    {%- if names %} and event_name in ('{{ names | join("', '") }}'){% endif -%}
+    {%- endset -%}
     {%- set tenants = ref('stg_tenants') -%}
     {%- if is_incremental() %}
     select events.*
@@ -79,13 +82,14 @@
             and stg_events.occurred_at >= ranges.starts_at
             and stg_events.occurred_at < ranges.ends_at
             and not stg_events.is_test
+            {{- named }}
         offset 0
     ) as events
     where events.{{ scope['column'] }} = ranges.day
     {%- else %}
     select *
     from {{ ref('stg_events') }}
-    where not is_test
+    where not is_test{{ named }}
     {%- endif %}
 {% endmacro %}
 
@@ -157,6 +161,7 @@
         union all
         (select {{ told }} from {{ new }} except select {{ told }} from rows_before)
     ) as changed
+    where {{ tells['key'] }} is not null
     on conflict do nothing;
     analyze {{ source('pipeline', 'build_changes') }};
     {% endif %}
