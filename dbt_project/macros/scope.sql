@@ -117,6 +117,22 @@
     {%- endif %}
 {% endmacro %}
 
+{# Rows of another model by its days, of the months in scope. #}
+{% macro rows_of_months(relation, scope) %}
+    {%- if is_incremental() %}
+    select model.*
+    from ({{ restated_days(scope) }}) as restated
+    inner join {{ relation }} as model
+        on
+            restated.tenant_id = model.tenant_id
+            and model.day >= restated.day
+            and model.day < (restated.day + interval '1 month')::date
+    {%- else %}
+    select *
+    from {{ relation }}
+    {%- endif %}
+{% endmacro %}
+
 {#
     The strategy: empty the whole scope, then fill it, so that rows whose source vanished (a hold, an erasure) go too.
     A model without a scope is small and restated as a whole.

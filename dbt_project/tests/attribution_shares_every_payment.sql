@@ -14,7 +14,7 @@ conversions as (
 ),
 
 models (model) as (
-    values ('first'), ('last'), ('linear'), ('time_decay'), ('position_based')
+    values ('first'), ('last'), ('linear'), ('time_decay'), ('position_based'), ('markov')
 ),
 
 both_sides as (

@@ -1,4 +1,4 @@
-{%- set scope = {'column': 'day', 'days_of': 'int_conversion_touches'} -%}
+{%- set scope = {'column': 'day', 'days_of': ['int_conversion_touches', 'int_channel_effects']} -%}
 {{ config(meta={'scope': scope, 'tells': {'key': 'day'}}) }}
 
 with
@@ -7,22 +7,33 @@ journeys as (
     {{ rows_in_scope(ref('int_conversion_touches'), scope) }}
 ),
 
+effects as (
+    {{ rows_in_scope(ref('int_channel_effects'), scope) }}
+),
+
 -- a touch loses half of its weight in seven days
 decays as (
     select
-        *,
+        journeys.*,
+        coalesce(effects.removal_effect, 0) as removal_effect,
         case
-            when touched_at is null then 1
+            when journeys.touched_at is null then 1
             else
                 round(
                     power(
                         2::double precision,
-                        -extract(epoch from converted_at - touched_at)::double precision / 604800
+                        -extract(epoch from journeys.converted_at - journeys.touched_at)::double precision / 604800
                     )::numeric,
                     12
                 )
         end as decay
     from journeys
+    left join effects
+        on
+            journeys.tenant_id = effects.tenant_id
+            and journeys.day = effects.day
+            and journeys.channel = effects.channel
+            and journeys.touch_id is not null
 ),
 
 weighted as (
@@ -31,7 +42,11 @@ weighted as (
         sum(decay) over (
             partition by tenant_id, day, conversion_id order by position asc rows unbounded preceding
         ) as decay_so_far,
-        sum(decay) over (partition by tenant_id, day, conversion_id) as decay_of_all
+        sum(decay) over (partition by tenant_id, day, conversion_id) as decay_of_all,
+        sum(removal_effect) over (
+            partition by tenant_id, day, conversion_id order by position asc rows unbounded preceding
+        ) as effect_so_far,
+        sum(removal_effect) over (partition by tenant_id, day, conversion_id) as effect_of_all
     from decays
 ),
 
@@ -63,6 +78,11 @@ earned as (
                 else 0.4 + 0.2 * (weighted.position - 1) / (weighted.touches - 2)
             end,
             1
+        ),
+        (
+            'markov',
+            case when weighted.effect_of_all > 0 then weighted.effect_so_far else weighted.position end,
+            case when weighted.effect_of_all > 0 then weighted.effect_of_all else weighted.touches end
         )
     ) as models (model, earned, whole)
 ),
