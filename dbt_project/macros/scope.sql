@@ -9,7 +9,8 @@
     `grain` may stand with `days_of`, too. Days and users may stand together, and so may several scopes in a list: rows
     of any are restated. A model that others follow says what it tells:
         tells = {'key': 'user_id', 'of': ['first_day']}             the key of each row that is new, gone or other
-    in those columns (without `of`: in any); pipeline.build_changes has it until a build ends well, so no failed one leaves rows behind.
+    in those columns (without `of`: in any), and nothing of nobody's rows. pipeline.build_changes has it until a build ends
+    well, so that no failed one leaves stale rows behind.
     A first build and a full refresh read everything. The build's id comes with the connection (PGOPTIONS), so that
     the compiled project is the same for every run.
 #}
@@ -56,12 +57,15 @@
 {%- endmacro %}
 
 {#
-    Served events of the days in scope, and test traffic for those who count it. Each day becomes a range of instants,
-    which the index of raw.events on (tenant_id, occurred_at) answers; it is three hours too wide on both sides,
-    because a local day is no range where clocks change around midnight, and the day itself is compared again.
-    `offset 0` keeps the planner from hashing the whole history of a tenant.
+    Served events of the days in scope; `names`: only those of these names, `with_tests`: test traffic, too. Each day
+    becomes a range of instants, which the index of raw.events on (tenant_id, occurred_at) answers; it is three hours
+    too wide on both sides, because a local day is no range where clocks change around midnight, and the day itself is
+    compared again. `offset 0` keeps the planner from hashing the whole history of a tenant.
 #}
-{% macro events_in_scope(scope, with_tests=false) %}
+{% macro events_in_scope(scope, names=none, with_tests=false) %}
+    {%- set named -%}
+    {%- if names %} and event_name in ('{{ names | join("', '") }}'){% endif -%}
+    {%- endset -%}
     {%- set tenants = ref('stg_tenants') -%}
     {%- if is_incremental() %}
     select events.*
@@ -85,15 +89,14 @@
             {%- if not with_tests %}
             and not stg_events.is_test
             {%- endif %}
+            {{- named }}
         offset 0
     ) as events
     where events.{{ scope['column'] }} = ranges.day
     {%- else %}
     select *
     from {{ ref('stg_events') }}
-    {%- if not with_tests %}
-    where not is_test
-    {%- endif %}
+    where {{ 'true' if with_tests else 'not is_test' }}{{ named }}
     {%- endif %}
 {% endmacro %}
 
@@ -119,6 +122,22 @@
         on restated.tenant_id = model.tenant_id and restated.{{ key }} = model.{{ user or key }}
     {%- endif %}
     {%- endfor %}
+    {%- else %}
+    select *
+    from {{ relation }}
+    {%- endif %}
+{% endmacro %}
+
+{# Rows of another model by its days, of the months in scope. #}
+{% macro rows_of_months(relation, scope) %}
+    {%- if is_incremental() %}
+    select model.*
+    from ({{ restated_days(scope) }}) as restated
+    inner join {{ relation }} as model
+        on
+            restated.tenant_id = model.tenant_id
+            and model.day >= restated.day
+            and model.day < (restated.day + interval '1 month')::date
     {%- else %}
     select *
     from {{ relation }}
@@ -171,6 +190,7 @@
         union all
         (select {{ told }} from {{ new }} except select {{ told }} from rows_before)
     ) as changed
+    where {{ tells['key'] }} is not null
     on conflict do nothing;
     analyze {{ source('pipeline', 'build_changes') }};
     {% endif %}

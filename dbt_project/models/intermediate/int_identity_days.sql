@@ -2,7 +2,7 @@
 {{
     config(
         meta={'scope': scope, 'tells': {'key': 'anonymous_id'}},
-        indexes=[{'columns': ['tenant_id', 'anonymous_id']}],
+        indexes=[{'columns': ['tenant_id', 'anonymous_id']}, {'columns': ['tenant_id', 'user_id', 'day']}],
     )
 }}
 
