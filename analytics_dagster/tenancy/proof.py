@@ -36,19 +36,19 @@ class Probe:
 
 @dataclass(frozen=True)
 class Seen:
-    """What one login sees in one relation: the smallest and the largest tenant_id, and whether one is missing."""
+    """What one login sees in one relation: the smallest and the largest tenant_id. A row without one counts as the
+    largest, and as nobody's."""
 
     relation: str
     lowest: str | None
     highest: str | None
-    empty: bool
 
     @property
     def has_rows(self) -> bool:
-        return self.empty or self.lowest is not None
+        return self.lowest is not None
 
     def is_only(self, tenant_id: str) -> bool:
-        return not self.empty and {self.lowest, self.highest} <= {tenant_id, None}
+        return {self.lowest, self.highest} <= {tenant_id, None}
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,6 @@ def prove(url: WarehouseUrl, tenants: Sequence[str]) -> Proof:
             problems += [f"{relation.full_name}: no tenant_id" for relation in there if not relation.has_tenant]
             problems += [
                 f"{one.relation}: the login of {probe.tenant_id} sees rows of {one.lowest} to {one.highest}"
-                + (" and of nobody" if one.empty else "")
                 for one in seen
                 if not one.is_only(probe.tenant_id)
             ]
@@ -110,9 +109,13 @@ def _look_at(reader: psycopg.Connection, there: Sequence[Relation]) -> list[Seen
         return []
     question = sql.SQL(" union all ").join(
         sql.SQL(
-            "select {name}, (select min(tenant_id)::text from {of}), (select max(tenant_id)::text from {of}),"
-            " exists (select from {of} where tenant_id is null)"
-        ).format(name=sql.Literal(relation.full_name), of=sql.Identifier(relation.schema, relation.name))
+            "select {name}, (select {tenant} from {of} order by tenant_id limit 1),"
+            " (select {tenant} from {of} order by tenant_id desc limit 1)"
+        ).format(
+            name=sql.Literal(relation.full_name),
+            tenant=sql.SQL("coalesce(tenant_id::text, 'nobody (null)')"),
+            of=sql.Identifier(relation.schema, relation.name),
+        )
         for relation in there
     )
     return [Seen(*row) for row in reader.execute(question).fetchall()]

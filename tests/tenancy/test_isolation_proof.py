@@ -75,7 +75,7 @@ LEAKS = {
             "insert into marts.leak values (null, 'x', '2026-01-01', 1, 'x');"
             "grant select on marts.leak to analytics_tenants"
         ),
-        "marts.leak: the login of acme sees rows of None to None and of nobody",
+        "marts.leak: the login of acme sees rows of nobody (null) to nobody (null)",
         "table marts.leak has no row-level security",
     ),
     "a table without tenants": (
