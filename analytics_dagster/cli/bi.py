@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from typing import Annotated
+from urllib.parse import quote, urlencode
 
 import typer
 
@@ -42,9 +43,9 @@ def grant(
     if as_json:
         print_json(parts)
     else:
-        out.print(
-            table("Connection settings", ["what", "value"], [(name, str(value)) for name, value in parts.items()])
-        )
+        rows = [(name, str(part)) for name, part in parts.items() if name != "url"]
+        out.print(table("Connection settings", ["what", "value"], rows))
+        out.print(parts["url"], markup=False, highlight=False, soft_wrap=True)
         errors.print("The password is shown this once: keep it where your BI tool keeps its secrets.")
     if chosen.warehouse_url is None:
         errors.print(_reaching_the_embedded_server(str(parts["host"])), soft_wrap=True)
@@ -98,9 +99,10 @@ def _connection_settings(chosen: Settings, url: WarehouseUrl, granted: bi.Grante
     if chosen.warehouse_url is None:
         listens = server_status(chosen).port
         host, sslmode = ("127.0.0.1" if listens else url.host), "disable"
-    address = WarehouseUrl(
-        granted.login, url.database, host, port, granted.password, parameters=(("sslmode", sslmode),)
-    )
+    # as BI tools read it, so without what only our own connections need; a socket's folder is no host of an address
+    place, query = ("localhost", {"host": host}) if host.startswith("/") else (f"[{host}]" if ":" in host else host, {})
+    login = f"{granted.login}:{granted.password}"  # of letters that need no escape
+    options = urlencode(query | {"sslmode": sslmode}, quote_via=quote)
     return {
         "host": host,
         "port": port,
@@ -109,7 +111,7 @@ def _connection_settings(chosen: Settings, url: WarehouseUrl, granted: bi.Grante
         "user": granted.login,
         "password": granted.password,
         "sslmode": sslmode,
-        "url": address.text(with_password=True),
+        "url": f"postgresql://{login}@{place}:{port}/{quote(url.database, safe='')}?{options}",
     }
 
 
