@@ -27,6 +27,7 @@ defs = dg.Definitions(
             [tenants, ingest, quality, transform, publication, ml, billing, compliance]
         ),
     ),
+    asset_checks=dg.load_asset_checks_from_modules([publication]),
     jobs=jobs.ALL,
     schedules=schedules.ALL,
     sensors=sensors.ALL,

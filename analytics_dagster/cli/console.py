@@ -5,6 +5,7 @@ What tenants wrote is shown, never obeyed: no markup, no control character reach
 
 import getpass
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -32,6 +33,11 @@ def login_name() -> str | None:
         return getpass.getuser().encode("utf-8", "replace").decode()
     except (KeyError, OSError):
         return None
+
+
+def operator() -> str:
+    """As above; a container's user may have no name."""
+    return login_name() or f"user {os.getuid()}"
 
 
 def print_json(value: Any) -> None:

@@ -1,6 +1,5 @@
 """`tenant`: the tenants of the registry, from their adding to their leaving."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +7,7 @@ from typing import Annotated
 import typer
 
 from analytics_dagster.cli import tenant_views as views
-from analytics_dagster.cli.console import errors, login_name, out, plain, print_json
+from analytics_dagster.cli.console import errors, operator, out, plain, print_json
 from analytics_dagster.cli.preparation import prepared
 from analytics_dagster.schemas import TenantConfiguration, TenantKind, TenantTier
 from analytics_dagster.tenancy import Status, moving, offboarding
@@ -71,7 +70,7 @@ def add(
     )
     chosen, url = prepared()
     with connect(url) as connection:
-        add_tenant(connection, new, tenants_dir=chosen.tenants_dir, actor=_operator())
+        add_tenant(connection, new, tenants_dir=chosen.tenants_dir, actor=operator())
     _follow(url)
     _tell(url, new.tenant_id, as_json=as_json)
 
@@ -114,7 +113,7 @@ def set_(
     words = from_words(_pairs(fields))
     _, url = prepared()
     with connect(url) as connection:
-        changes = change_tenant(connection, tenant, words, actor=_operator())
+        changes = change_tenant(connection, tenant, words, actor=operator())
     if as_json:
         print_json([vars(change) | {"changes_the_past": change.changes_the_past} for change in changes])
     else:
@@ -134,7 +133,7 @@ def suspend(tenant: Tenant, *, reason: Reason = None, as_json: AsJson = False) -
     """Refuse its keys, hide everything from its readers, make nothing for it. What lands is still taken in."""
     _, url = prepared()
     with connect(url) as connection:
-        moving.suspend(connection, tenant, actor=_operator(), reason=reason)
+        moving.suspend(connection, tenant, actor=operator(), reason=reason)
     _tell(url, tenant, as_json=as_json)
     errors.print("Running collectors refuse its keys within ANALYTICS_COLLECTOR_REFRESH_SECONDS.")
 
@@ -144,7 +143,7 @@ def resume(tenant: Tenant, *, reason: Reason = None, as_json: AsJson = False) ->
     """Let a suspended tenant go on; what was missed meanwhile is due."""
     _, url = prepared()
     with connect(url) as connection:
-        moving.resume(connection, tenant, actor=_operator(), reason=reason)
+        moving.resume(connection, tenant, actor=operator(), reason=reason)
     _tell(url, tenant, as_json=as_json)
     errors.print("Its publication, scores and reports are due: analytics-dagster run makes them.")
 
@@ -169,9 +168,7 @@ def offboard(
     with connect(url) as connection:
         before = offboarding.scope(connection, tenant)
         if yes and reason:
-            offboard_tenant(
-                connection, tenant, tenants_dir=chosen.tenants_dir, actor=_operator(), reason=reason.strip()
-            )
+            offboard_tenant(connection, tenant, tenants_dir=chosen.tenants_dir, actor=operator(), reason=reason.strip())
     if not yes:
         if as_json:
             print_json({"done": False, **before.as_json()})
@@ -218,8 +215,3 @@ def _pairs(words: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"{plain(word)!r} is not FIELD=VALUE with one of {known}")
         pairs[field] = text
     return pairs
-
-
-def _operator() -> str:
-    """A container's user may have no name."""
-    return login_name() or f"user {os.getuid()}"

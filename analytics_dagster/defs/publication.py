@@ -1,6 +1,6 @@
 """What each tenant is served: one partition for each tenant, so one can be held, re-run or moved alone."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -8,7 +8,11 @@ from analytics_dagster.defs.labels import OWNERS
 from analytics_dagster.defs.partitions import tenants
 from analytics_dagster.defs.resources import Warehouse
 from analytics_dagster.defs.transform import marts_keys
+from analytics_dagster.tenancy import Status, tenants_by_status
+from analytics_dagster.tenancy.proof import MOST, prove, sample
 from analytics_dagster.tenancy.publication import NotServedError, publish
+from analytics_dagster.tenancy.reach import broken_rules
+from analytics_dagster.warehouse.open_doors import open_doors
 
 
 @dg.asset(
@@ -41,3 +45,40 @@ def tenant_marts(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Non
             },
             partition_key=tenant_id,
         )
+
+
+@dg.asset_check(
+    asset=tenant_marts,
+    blocking=True,
+    description=f"Logs in as a reader of each tenant (of up to {MOST}, others each day), looks at every table and view"
+    " that it can reach, and finds nobody else's rows.",
+)
+def readers_see_only_their_own(warehouse: Warehouse) -> dg.AssetCheckResult:
+    with warehouse.connect() as connection:
+        active = list(tenants_by_status(connection, Status.ACTIVE))
+    proof = prove(warehouse.url, sample(active, datetime.now(UTC).date()))
+    return dg.AssetCheckResult(
+        passed=not proof.problems,
+        metadata={
+            "problems": list(proof.problems),
+            "tenants": list(proof.tenants),
+            "relations": list(proof.relations),
+            "relations with own rows": proof.with_rows,
+        },
+    )
+
+
+@dg.asset_check(
+    asset=tenant_marts,
+    blocking=True,
+    description="By the catalogue: what a tenant can reach has a tenant_id, row-level security that is FORCEd, and only"
+    " indexes that begin with the tenant; no view with its owner's rights, materialized view or SECURITY DEFINER"
+    " function; and no personal column for the analyst.",
+)
+def nothing_goes_around_the_rules(warehouse: Warehouse) -> dg.AssetCheckResult:
+    with warehouse.connect() as connection:
+        broken = broken_rules(connection)
+        doors = open_doors(connection)
+    return dg.AssetCheckResult(
+        passed=not broken, metadata={"broken rules": broken, "open doors": [str(door) for door in doors]}
+    )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from analytics_dagster.tenancy import bi
 from analytics_dagster.tenancy.history import Action, record
 from analytics_dagster.tenancy.lifecycle import Move, Status, after
 from analytics_dagster.tenancy.registry import registry_lock, unknown
@@ -35,6 +36,7 @@ def offboard(connection: psycopg.Connection, tenant_id: str, *, actor: str, reas
             "update tenancy.write_keys set revoked_at = clock_timestamp() where tenant_id = %s and revoked_at is null",
             [tenant_id],
         )
+        bi.revoke_all_of(connection, tenant_id, actor=actor)
         drop_tenant_role(connection, tenant_id)
         _unpublish(connection, tenant_id)
 

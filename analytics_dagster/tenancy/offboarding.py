@@ -14,7 +14,13 @@ from analytics_dagster.tenancy.profile import Access, access
 from analytics_dagster.tenancy.registry import entry, unknown
 
 # what says that the tenant existed, and is no data of it
-OF_THE_REGISTRY = ("tenancy.tenants", "tenancy.tenant_history", "tenancy.write_keys", "tenancy.bi_roles")
+OF_THE_REGISTRY = (
+    "tenancy.tenants",
+    "tenancy.tenant_history",
+    "tenancy.write_keys",
+    "tenancy.bi_roles",
+    "tenancy.bi_login_history",
+)
 WITH_TENANTS = """
 select n.nspname || '.' || c.relname
 from pg_class as c

@@ -1,8 +1,8 @@
 """Database roles of the readers: all tenants' (`analytics_tenants`), the analyst's, and one for each tenant.
 
-The roles have no login; a BI tool's login is made a member of one of them. Roles belong to the whole server, so
-everything here may find that a neighbouring database has done it already. Which role is whose is this database's own
-knowledge (tenancy.bi_roles), so that is what a suspension withdraws.
+The roles have no login; a BI tool's login (`logins`) is made a member of one of them. Roles belong to the whole
+server, so everything here may find that a neighbouring database has done it already. Which role is whose is this
+database's own knowledge (tenancy.bi_roles), so that is what a suspension withdraws.
 """
 
 import re
@@ -16,6 +16,7 @@ from analytics_dagster.errors import AnalyticsError, WarehouseError
 
 ALL_TENANTS, ANALYST = "analytics_tenants", "analytics_analyst"
 TENANT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+PROBES = "analytics_probe_"  # logins that prove the isolation, and are gone after it
 LOCK = "analytics-dagster roles"
 SET_OPTION_SINCE = 160_000  # until 15, membership alone allows SET ROLE, and CREATEROLE may grant any membership
 
@@ -38,8 +39,10 @@ def ensure_tenant_role(connection: psycopg.Connection, tenant_id: str) -> str:
         if not _is_member(connection, role, ALL_TENANTS):
             connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(ALL_TENANTS), sql.Identifier(role)))
         connection.execute(
-            "insert into tenancy.bi_roles (role_name, tenant_id) values (%s, %s) on conflict do nothing",
-            [role, tenant_id],
+            "insert into tenancy.bi_roles (role_name, tenant_id, withdrawn_at)"
+            " values (%s, %s, (select now() from tenancy.tenants where tenant_id = %s and status = 'suspended'))"
+            " on conflict do nothing",
+            [role, tenant_id, tenant_id],
         )
         allow_set_role(connection, role)
     return role
@@ -79,8 +82,9 @@ def logins_of(connection: psycopg.Connection, tenant_id: str) -> list[str]:
     rows = connection.execute(
         "select m.rolname::text from pg_auth_members as a join pg_roles as m on m.oid = a.member"
         " join pg_roles as r on r.oid = a.roleid"
-        " where r.rolname = %s and m.rolcanlogin and m.rolname <> current_user order by 1",
-        [tenant_role(tenant_id)],
+        " where r.rolname = %s and m.rolcanlogin and m.rolname <> current_user and not starts_with(m.rolname, %s)"
+        " order by 1",
+        [tenant_role(tenant_id), PROBES],
     )
     return [name for (name,) in rows]
 

@@ -24,6 +24,14 @@ from analytics_dagster.warehouse import (
     migrate,
     tenant_role,
 )
+from analytics_dagster.warehouse.logins import (
+    Limits,
+    create_login,
+    drop_login,
+    end_sessions,
+    login_exists,
+    shut_login,
+)
 
 Owner = Callable[[], WarehouseUrl]
 OLD = Path("/usr/lib/postgresql/15/bin")
@@ -114,6 +122,27 @@ def test_an_ordinary_owner_makes_roles_and_may_become_them(owner: WarehouseUrl) 
         assert become(connection, role) == "tone-wave"
         assert become(connection, "analytics_tenants") is None
         connection.execute("set local role analytics_analyst")
+
+
+def test_an_ordinary_owner_makes_logins_and_ends_them(owner: WarehouseUrl) -> None:
+    with connect(owner, autocommit=True) as connection:
+        register(connection, "tone-wave")
+        role = ensure_tenant_role(connection, "tone-wave")
+        create_login(connection, "bi_tone", role, "secret", Limits())
+        connection.execute(
+            "insert into tenancy.bi_roles select 'bi_tone', tenant_id from tenancy.bi_roles where role_name = %s",
+            [role],
+        )
+        with connect(replace(owner, user="bi_tone", password="secret"), autocommit=True) as reader:
+            assert reader.execute("select tenancy.current_tenant()").fetchone() == ("tone-wave",)
+            shut_login(connection, "bi_tone")
+            assert end_sessions(connection, "bi_tone") == 1
+            with pytest.raises(psycopg.OperationalError):
+                reader.execute("select 1")
+        with pytest.raises(WarehouseError, match="not permitted to log in"), connect(replace(owner, user="bi_tone")):
+            pass
+        drop_login(connection, "bi_tone")
+        assert not login_exists(connection, "bi_tone")
 
 
 def test_a_role_has_no_login_and_sees_its_own_line_only(connection: psycopg.Connection) -> None:
