@@ -6,7 +6,13 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 import psycopg
-from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets, get_asset_key_for_model
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtProject,
+    dbt_assets,
+    get_asset_key_for_model,
+)
 from pydantic import Field
 
 from analytics_dagster import deployment
@@ -51,7 +57,11 @@ class Translator(DagsterDbtTranslator):
         return spec
 
 
-@dbt_assets(manifest=MANIFEST, select=VIEWS, dagster_dbt_translator=Translator(), name="dbt_views")
+# one asset registers tenants, their KPIs and funnels: several sources of dbt
+TRANSLATOR = Translator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
+
+
+@dbt_assets(manifest=MANIFEST, select=VIEWS, dagster_dbt_translator=TRANSLATOR, name="dbt_views")
 def dbt_views(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[DbtEvent]:
     """Views change with the code, not with the data: they are made on deploy, and so are tables that are missing."""
     yield from _events(context, prepare(warehouse.url, MANIFEST))
@@ -68,7 +78,7 @@ class Narrowing(dg.Config):
 @dbt_assets(
     manifest=MANIFEST,
     exclude=VIEWS,
-    dagster_dbt_translator=Translator(),
+    dagster_dbt_translator=TRANSLATOR,
     name="dbt_tables",
     partitions_def=loading_days,
     backfill_policy=dg.BackfillPolicy.single_run(),
