@@ -121,6 +121,8 @@ def _first_words(error: Any) -> str:  # Dagster does not export the type
 def main(arguments: Sequence[str]) -> int:
     what, fd, *words = arguments
     with dg.DagsterInstance.get() as instance:
+        # keeps its connections: else each of thousands of events opens two, which is half of the time it takes
+        instance.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=20)
         launcher = Launcher(instance, warehouse_url(settings()), settings(), int(fd))
         match what, words:
             case "backfill", [first, last, *tenants]:
