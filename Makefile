@@ -1,7 +1,7 @@
 # What a person does with the project. Plain `make` lists it. Every path is relative, so the folder may have any name.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run ui test lint bench schemas lock venv check clean clean-data
+.PHONY: help run ui test lint bench docs schemas lock venv check clean clean-data
 
 # More arguments for the command behind a target: make run ARGS=--json, make test ARGS="tests/ingest -k gzip"
 ARGS ?=
@@ -40,6 +40,9 @@ lint: venv ## style, types, the layout's rules, SQL: every tool, even after one 
 
 bench: venv ## the figures the README claims, measured here
 	@for file in benchmarks/[!_]*.py; do echo "› $$file"; .venv/bin/python "$$file" $(ARGS) || exit 1; done
+
+docs: venv ## the models, their columns and lineage as one HTML file below var/docs
+	@.venv/bin/analytics-dagster docs
 
 schemas: venv ## after a change of a contract or of events/: renew JSON Schemas, docs/events.md and the dbt source
 	@.venv/bin/python -m analytics_dagster.schemas.export $(ARGS)

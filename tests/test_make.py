@@ -21,7 +21,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-TARGETS = {"help", "run", "ui", "test", "lint", "bench", "schemas", "lock", "venv", "check", "clean", "clean-data"}
+TARGETS = {"help", "run", "ui", "test", "lint", "bench", "docs", "schemas", "lock", "venv", "check"}
+TARGETS |= {"clean", "clean-data"}
 TOOLS = ["make", "sh", "awk", "cat", "cksum", "cut", "grep", "id", "rm", "tail", "find"]
 
 UNFIT = """

@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from analytics_dagster.cli import backfill, bi, collect, deployment, load, quarantine, run, sql, status, tenant, ui
+from analytics_dagster.cli import (
+    backfill,
+    bi,
+    collect,
+    deployment,
+    docs,
+    load,
+    quarantine,
+    run,
+    sql,
+    status,
+    tenant,
+    ui,
+)
 from analytics_dagster.cli.console import errors, plain
 from analytics_dagster.errors import AnalyticsError, TransientError
 
@@ -14,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, backfill, ui, load, collect, quarantine, tenant, bi, status, sql, deployment):
+for command in (run, backfill, ui, load, collect, quarantine, tenant, bi, docs, status, sql, deployment):
     command.register(app)
 
 FAILED, USAGE, TRY_AGAIN, INTERRUPTED = 1, 2, 3, 130  # and 4: see `load`

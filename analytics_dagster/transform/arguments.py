@@ -24,18 +24,7 @@ def dbt_arguments(
     unit_tests: bool = False,
 ) -> list[str]:
     """One quiet call of dbt that writes to `target_dir` and nowhere else."""
-    arguments = [
-        command,
-        *("--project-dir", str(project_dir)),
-        *("--profiles-dir", str(project_dir)),
-        *("--target-path", str(target_dir)),
-        *("--log-path", str(target_dir)),
-        *("--log-level", "none"),
-        *("--log-level-file", "none"),
-        "--no-send-anonymous-usage-stats",
-        "--no-version-check",
-        "--no-use-colors",
-    ]
+    arguments = [command, *_quietly_in(project_dir, target_dir)]
     if command == "parse":
         return [*arguments, "--no-partial-parse"]
     arguments.append("--no-write-json")  # the results are returned; a file would be overwritten by the next run
@@ -49,3 +38,22 @@ def dbt_arguments(
         # unit tests prove the code, not the data: they belong to the test suite
         arguments += ["--exclude-resource-type", "unit_test"]
     return arguments
+
+
+def documentation_arguments(*, project_dir: Path, target_dir: Path) -> list[str]:
+    """All of the site in one file, static_index.html."""
+    return ["docs", "generate", "--static", *_quietly_in(project_dir, target_dir)]
+
+
+def _quietly_in(project_dir: Path, target_dir: Path) -> list[str]:
+    return [
+        *("--project-dir", str(project_dir)),
+        *("--profiles-dir", str(project_dir)),
+        *("--target-path", str(target_dir)),
+        *("--log-path", str(target_dir)),
+        *("--log-level", "none"),
+        *("--log-level-file", "none"),
+        "--no-send-anonymous-usage-stats",
+        "--no-version-check",
+        "--no-use-colors",
+    ]
