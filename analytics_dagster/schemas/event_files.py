@@ -1,7 +1,6 @@
 """The event registry in files: `events/*.yaml`, each with one event or a list of them.
 
-All faults of all files are told at once, each with file, event and field. What a contract is belongs to
-`event_contract`.
+What a contract is belongs to `event_contract`.
 """
 
 import json
@@ -9,33 +8,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.schemas.event_contract import EventContract, EventRegistry, PropertyContract
+from analytics_dagster.schemas.yaml_files import Declared, FileFaultError, advice, content_of
 
 
 class EventFileError(AnalyticsError):
     """One or more event files cannot be used as they are."""
 
 
+FILES = Declared("event", "ANALYTICS_EVENTS_DIR", "docs/events.md and the other files of the folder", EventFileError)
+
+
 def load_event_contracts(folder: Path) -> EventRegistry:
     """The contracts of a folder, by name; an empty folder has none."""
-    try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise EventFileError(
-            f"the folder of the event files cannot be read: {error.strerror}",
-            where=str(folder),
-            remedy="create it, or correct ANALYTICS_EVENTS_DIR",
-        ) from None
-    faults = [f"{path.name}: rename it to {path.stem}.yaml" for path in paths if path.suffix == ".yml"]
+    paths, faults = FILES.paths(folder)
     contracts: list[EventContract] = []
     places: dict[tuple[str, str], str] = {}
     for path in paths:
-        if path.suffix != ".yaml":
-            continue
         for outcome in _read(path):
             if isinstance(outcome, str):
                 faults.append(f"{path.name}: {outcome}")
@@ -47,32 +39,16 @@ def load_event_contracts(folder: Path) -> EventRegistry:
                     faults.append(f"{path.name}: {outcome.event_name}: is stated for {scope} in {places[key]} already")
                 places.setdefault(key, path.name)
     if faults:
-        count = "an event file cannot" if len(faults) == 1 else f"{len(faults)} faults in event files that cannot"
-        raise EventFileError(
-            f"{count} be used: " + "; ".join(faults),
-            where=str(folder),
-            remedy="correct each of them; docs/events.md and the other files of the folder show every field",
-        )
+        FILES.refuse(folder, faults)
     return EventRegistry(tuple(sorted(contracts, key=lambda contract: (contract.event_name, contract.scope))))
 
 
 def _read(path: Path) -> Iterator[EventContract | str]:
     """The contracts of a file, or its faults."""
     try:
-        # aliases could make a small file huge once it is written out below: no file needs them
-        text = path.read_text(encoding="utf-8-sig")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            yield "holds an alias (*name): write it out"
-            return
-        content = yaml.safe_load(text)
-    except OSError as error:
-        yield f"cannot be read ({error.strerror}): give the user of this process the right to"
-        return
-    except UnicodeDecodeError:
-        yield "is not UTF-8: save it as UTF-8"
-        return
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date and is none
-        yield f"is not plain YAML: {' '.join(str(error).split())}: correct this place"
+        content = content_of(path)
+    except FileFaultError as fault:
+        yield str(fault)
         return
     for entry in content if isinstance(content, list) else [content]:
         yield from _contract(entry)
@@ -93,11 +69,5 @@ def _contract(entry: Any) -> Iterator[EventContract | str]:
 
 
 def _advice(location: tuple[int | str, ...], rule: str, message: str) -> str:
-    field = ".".join(str(part) for part in location) or "(event)"
-    if rule == "missing":
-        return f"{field}: is missing: add it"
-    if rule == "extra_forbidden":
-        model = PropertyContract if location[0] == "properties" else EventContract
-        known = ", ".join(model.model_fields)
-        return f"{field}: is not a field here: remove it, or use one of {known}"
-    return f"{field}: {message[:1].lower()}{message[1:]}"
+    model = PropertyContract if location[:1] == ("properties",) else EventContract
+    return advice(location, rule, message, whole="event", known=model.model_fields)

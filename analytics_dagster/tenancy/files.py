@@ -1,7 +1,6 @@
 """Tenant files: one YAML file for each tenant, named after it; and the same fields as words of a command.
 
-All faults of all files are told at once, each with file, field and what to do. What is written to the
-database belongs to `registry`.
+What is written to the database belongs to `registry`.
 """
 
 import json
@@ -10,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.schemas import TenantConfiguration
+from analytics_dagster.schemas.yaml_files import Declared, FileFaultError, advice, content_of
 
 OF_RECORDS = {"custom_kpis"}  # lists of things that have fields themselves
 
@@ -23,32 +22,21 @@ class TenantFileError(AnalyticsError):
     """One or more tenant files cannot be used as they are."""
 
 
+FILES = Declared("tenant", "ANALYTICS_TENANTS_DIR", "docs and the other files of the folder", TenantFileError)
+
+
 def load_tenant_files(folder: Path) -> list[TenantConfiguration]:
     """The tenants of a folder, by tenant_id; an empty folder has none."""
-    try:
-        files = sorted(path for path in folder.iterdir() if path.suffix == ".yaml" and not path.name.startswith("."))
-        wrong = sorted(path for path in folder.iterdir() if path.suffix == ".yml")
-    except OSError as error:
-        raise TenantFileError(
-            f"the folder of the tenant files cannot be read: {error.strerror}",
-            where=str(folder),
-            remedy="create it, or correct ANALYTICS_TENANTS_DIR",
-        ) from None
-    faults = [f"{path.name}: rename it to {path.stem}.yaml" for path in wrong]
+    paths, faults = FILES.paths(folder)
     tenants = []
-    for path in files:
+    for path in paths:
         outcome = _read(path)
         if isinstance(outcome, TenantConfiguration):
             tenants.append(outcome)
         else:
             faults += [f"{path.name}: {fault}" for fault in outcome]
     if faults:
-        count = "a tenant file cannot" if len(faults) == 1 else f"{len(faults)} faults in tenant files that cannot"
-        raise TenantFileError(
-            f"{count} be used: " + "; ".join(faults),
-            where=str(folder),
-            remedy="correct each of them; docs and the other files of the folder show every field",
-        )
+        FILES.refuse(folder, faults)
     return tenants
 
 
@@ -93,15 +81,9 @@ def _value(text: str, kind: Mapping[str, Any]) -> object:
 def _read(path: Path) -> TenantConfiguration | list[str]:
     """A tenant, or the faults of its file."""
     try:
-        # safe_load knows no tag that runs anything; aliases cannot bomb the JSON below, for a tenant is as good as flat
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        return [f"cannot be read ({error.strerror}): give the user of this process the right to"]
-    except UnicodeDecodeError:
-        return ["is not UTF-8: save it as UTF-8"]
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date and is none
-        return [f"is not plain YAML: {_one_line(str(error))}: correct this place"]
-    return _tenant(content, path.stem)
+        return _tenant(content_of(path), path.stem)
+    except FileFaultError as fault:
+        return [str(fault)]
 
 
 def _tenant(content: object, name: str) -> TenantConfiguration | list[str]:
@@ -121,13 +103,7 @@ def _tenant(content: object, name: str) -> TenantConfiguration | list[str]:
 
 
 def _advice(location: tuple[int | str, ...], rule: str, message: str) -> str:
-    field = ".".join(str(part) for part in location) or "(file)"
-    if rule == "missing":
-        return f"{field}: is missing: add it"
-    if rule == "extra_forbidden":
-        known = ", ".join(TenantConfiguration.model_fields)
-        return f"{field}: is not a field of a tenant: remove it, or use one of {known}"
-    return f"{field}: {message[:1].lower()}{message[1:]}"
+    return advice(location, rule, message, whole="file", known=TenantConfiguration.model_fields)
 
 
 def _flat(value: object, *, records: bool) -> bool:
@@ -135,7 +111,3 @@ def _flat(value: object, *, records: bool) -> bool:
     if records:
         items = [part for item in items for part in (item.values() if isinstance(item, dict) else [item])]
     return not any(isinstance(item, dict | list) for item in items)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
