@@ -72,8 +72,9 @@ class Settings(BaseSettings):
 
     sample: bool = Field(default=True, description="Simulate sample tenants when the landing folder is empty.")
     sample_events: int = Field(
-        default=200_000, ge=1_000, description="How many events to simulate, roughly, over 90 days."
+        default=200_000, ge=1_000, description="How many events to simulate, roughly, over all of its days."
     )
+    sample_days: int = Field(default=90, ge=30, le=730, description="How many days to simulate.")
     sample_seed: int = Field(default=42, ge=0, description="The same seed simulates the same events.")
     sample_last_day: date | None = Field(
         default=None, description="Last simulated day. Without it: the day before the simulation is run."

@@ -35,6 +35,7 @@ def environment(state: Path) -> dict[str, str]:
         "ANALYTICS_STATE_DIR": str(state),
         "ANALYTICS_EMBEDDED_PORT": "0",
         "ANALYTICS_SAMPLE_EVENTS": "5000",
+        "ANALYTICS_SAMPLE_DAYS": "45",
         "ANALYTICS_SAMPLE_LAST_DAY": "2026-03-31",
     }
 

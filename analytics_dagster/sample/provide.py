@@ -20,6 +20,7 @@ def provide_sample(settings: Settings, progress: Progress | None = None) -> bool
         events=settings.sample_events,
         seed=settings.sample_seed,
         last_day=settings.sample_last_day or datetime.now(UTC).date() - timedelta(days=1),
+        days=settings.sample_days,
     )
     simulate(plan, load_tenant_files(settings.tenants_dir), settings.landing_dir, ledger_dir, progress)
     return True

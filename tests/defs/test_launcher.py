@@ -70,14 +70,14 @@ def test_a_backfill_restates_days_in_one_run_for_all_or_for_some(platform, dbt_c
     platform.land(day=before, name="b")
     platform.land(day=day)
     assert platform.run_all(), platform.messages
-    good = platform.rows("select * from marts.kpi_daily order by 1, 2, 3")
-    platform.execute("update marts.kpi_daily set value = 1000000")
+    good = platform.rows("select * from marts.usage_daily order by 1, 2")
+    platform.execute("update marts.usage_daily set events = 1000000")
 
     assert platform.backfill(before, day, "kirana", "tonewave"), platform.messages
-    wrong = "select distinct tenant_id from marts.kpi_daily where value = 1000000"
+    wrong = "select distinct tenant_id from marts.usage_daily where events = 1000000"
     assert {tenant for (tenant,) in platform.rows(wrong)} == {*TENANTS} - {"kirana", "tonewave"}
     assert platform.backfill(before, day), platform.messages
-    assert platform.rows("select * from marts.kpi_daily order by 1, 2, 3") == good
+    assert platform.rows("select * from marts.usage_daily order by 1, 2") == good
     assert [message["title"] for message in platform.told("run_success")] == [f"daily {before} … {day}"]
     assert len(dbt_calls) == 3
 

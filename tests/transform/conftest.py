@@ -28,7 +28,7 @@ def manifest(dbt_settings: Settings) -> Path:
 def owned_warehouse(server: WarehouseUrl, template: str, request: pytest.FixtureRequest) -> Iterator[WarehouseUrl]:  # noqa: ARG001 - the template makes the roles of the server
     name = f"transform_{request.module.__name__}"
     with connect(server, autocommit=True) as connection:
-        if not connection.execute("select from pg_roles where rolname = %s", [OWNER]).fetchone():
+        if not connection.execute("select from pg_roles where rolname = %s", [OWNER]).rowcount:
             connection.execute(f"create role {OWNER} login createrole")
         connection.execute(sql.SQL("create database {} owner {}").format(sql.Identifier(name), sql.Identifier(OWNER)))
     url = replace(server, database=name, user=OWNER)
