@@ -13,6 +13,7 @@ import psycopg
 
 from analytics_dagster.ingest import repeats, writing
 from analytics_dagster.ingest.ahead import made_ahead, one_ahead
+from analytics_dagster.ingest.allocation import give_back_freed_memory
 from analytics_dagster.ingest.batches import Batch, UnfitError, chunks, new_content, note_long_lines
 from analytics_dagster.ingest.checking import Checker, RefusedLine
 from analytics_dagster.ingest.intake import intake_of_today
@@ -37,6 +38,7 @@ def load_day(
     registry: EventRegistry = NO_EVENT_CONTRACTS,
 ) -> LoadReport:
     """Load the files of a day that are not in the warehouse yet; two loads at once take turns."""
+    give_back_freed_memory()
     unfit: dict[Path, FileProblem] = {}
     with _connection(warehouse) as connection:
         while True:

@@ -1,0 +1,19 @@
+"""What a load frees goes back to the system: else its peak memory would grow with its length.
+
+glibc raises the size from which a block is returned at once up to 32 MB, by what is freed; a load frees buffers of some
+megabytes all the time, in several threads, and each thread's arena would keep its own.
+"""
+
+import ctypes
+from functools import cache
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+MEGABYTE = 1 << 20
+
+
+@cache  # once for a process
+def give_back_freed_memory() -> None:
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # other allocators do as they do
+        mallopt(M_TRIM_THRESHOLD, MEGABYTE)
+        mallopt(M_MMAP_THRESHOLD, MEGABYTE)
