@@ -19,17 +19,7 @@ FILES = Declared("funnel", "ANALYTICS_FUNNELS_DIR", "docs/funnels.md and the oth
 
 def load_funnels(folder: Path) -> list[Funnel]:
     """The funnels of a folder, by name; no folder or an empty one has none."""
-    paths, faults = FILES.paths(folder) if folder.exists() else ([], [])
-    funnels = []
-    for path in paths:
-        outcome = _read(path)
-        if isinstance(outcome, Funnel):
-            funnels.append(outcome)
-        else:
-            faults += [f"{path.name}: {fault}" for fault in outcome]
-    if faults:
-        FILES.refuse(folder, faults)
-    return funnels
+    return FILES.one_in_each(folder, _read) if folder.exists() else []
 
 
 def _read(path: Path) -> Funnel | list[str]:

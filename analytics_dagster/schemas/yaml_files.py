@@ -3,14 +3,16 @@
 All faults of all files are told at once, each with its file and field. What a declaration means is its own module's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import yaml
 
 from analytics_dagster.errors import AnalyticsError
+
+Thing = TypeVar("Thing")
 
 
 class FileFaultError(ValueError):
@@ -38,6 +40,20 @@ class Declared:
             ) from None
         misnamed = [f"{path.name}: rename it to {path.stem}.yaml" for path in visible if path.suffix == ".yml"]
         return [path for path in visible if path.suffix == ".yaml"], misnamed
+
+    def one_in_each(self, folder: Path, read: Callable[[Path], Thing | list[str]]) -> list[Thing]:
+        """What `read` makes of each file, or all faults that it finds in them."""
+        paths, faults = self.paths(folder)
+        found: list[Thing] = []
+        for path in paths:
+            outcome = read(path)
+            if isinstance(outcome, list):
+                faults += [f"{path.name}: {fault}" for fault in outcome]
+            else:
+                found.append(outcome)
+        if faults:
+            self.refuse(folder, faults)
+        return found
 
     def refuse(self, folder: Path, faults: Sequence[str]) -> NoReturn:
         article = "an" if self.what[0] in "aeiou" else "a"

@@ -27,17 +27,7 @@ FILES = Declared("tenant", "ANALYTICS_TENANTS_DIR", "docs and the other files of
 
 def load_tenant_files(folder: Path) -> list[TenantConfiguration]:
     """The tenants of a folder, by tenant_id; an empty folder has none."""
-    paths, faults = FILES.paths(folder)
-    tenants = []
-    for path in paths:
-        outcome = _read(path)
-        if isinstance(outcome, TenantConfiguration):
-            tenants.append(outcome)
-        else:
-            faults += [f"{path.name}: {fault}" for fault in outcome]
-    if faults:
-        FILES.refuse(folder, faults)
-    return tenants
+    return FILES.one_in_each(folder, _read)
 
 
 def read_tenant_file(path: Path) -> TenantConfiguration:
