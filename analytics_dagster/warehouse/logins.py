@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from analytics_dagster.errors import AnalyticsError, WarehouseError
-from analytics_dagster.warehouse.roles import SET_OPTION_SINCE
+from analytics_dagster.warehouse.roles import SET_OPTION_SINCE, drop_role
 
 NAME = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 RESERVED = ("pg_", "analytics")
@@ -103,16 +103,13 @@ def end_sessions(connection: psycopg.Connection, login: str) -> int:
 
 def drop_login(connection: psycopg.Connection, login: str) -> None:
     with connection.transaction(), _explained(connection, login):
-        try:
-            with connection.transaction():
-                connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(login)))
-        except psycopg.errors.DependentObjectsStillExist as error:
-            raise WarehouseError(
-                f"the login {login} cannot be dropped: {' '.join((error.diag.message_detail or '').split())}",
-                where=f"database {connection.info.dbname}",
-                remedy="nobody can log in by it any more. Take back what was granted to it by hand, as an administrator"
-                f' in the database that is named: drop owned by "{login}"; then repeat this',
-            ) from None
+        drop_role(
+            connection,
+            login,
+            f"the login {login}",
+            "nobody can log in by it any more. Take back what was granted to it by hand, as an administrator"
+            f' in the database that is named: drop owned by "{login}"; then repeat this',
+        )
 
 
 def login_exists(connection: psycopg.Connection, login: str) -> bool:

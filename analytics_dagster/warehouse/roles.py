@@ -65,16 +65,26 @@ def drop_tenant_role(connection: psycopg.Connection, tenant_id: str) -> None:
     with connection.transaction(), _explained(connection):
         connection.execute("select pg_advisory_xact_lock(hashtext(%s))", [LOCK])
         connection.execute("delete from tenancy.bi_roles where tenant_id = %s", [tenant_id])
-        try:
-            with connection.transaction():
-                connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
-        except psycopg.errors.DependentObjectsStillExist as error:
-            raise WarehouseError(
-                f"the role {role} cannot be dropped: {' '.join((error.diag.message_detail or '').split())}",
-                where=f"database {connection.info.dbname}",
-                remedy="take back what was granted to it by hand, as an administrator in the database that is named: "
-                f'drop owned by "{role}"',
-            ) from None
+        drop_role(
+            connection,
+            role,
+            f"the role {role}",
+            "take back what was granted to it by hand, as an administrator in the database that is named: "
+            f'drop owned by "{role}"',
+        )
+
+
+def drop_role(connection: psycopg.Connection, role: str, what: str, remedy: str) -> None:
+    """If it is there; what it owns elsewhere stops this, and is named."""
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
+    except psycopg.errors.DependentObjectsStillExist as error:
+        raise WarehouseError(
+            f"{what} cannot be dropped: {' '.join((error.diag.message_detail or '').split())}",
+            where=f"database {connection.info.dbname}",
+            remedy=remedy,
+        ) from None
 
 
 def logins_of(connection: psycopg.Connection, tenant_id: str) -> list[str]:
