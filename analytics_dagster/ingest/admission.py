@@ -52,7 +52,8 @@ def admit(connection: psycopg.Connection, arrivals: Sequence[Arrival]) -> list[S
     register = Register(connection)
     chunk = prepared(pa.Table.from_pylist(rows, schema=EVENT), register.key)
     with repeats.comparing(connection):
-        settled = repeats.settle(connection, chunk, np.ones(len(rows), dtype=bool), register)
+        doubtful = np.ones(len(rows), dtype=bool)
+        settled = repeats.settle(connection, chunk, doubtful, chunk.in_order(~doubtful), register)
     register.write()
     return [
         Standing.NEW if new else Standing.CONFLICTING if conflicting else Standing.DUPLICATE

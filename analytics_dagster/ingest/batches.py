@@ -107,7 +107,7 @@ def chunks(batches: list[Batch]) -> Iterator[list[tuple[Origin, Block]]]:
         for block in _blocks(batch):
             chunk.append((Origin(batch.batch_id, batch.file.claimed_tenant), block))
             size += block.size
-            if size >= enough:
+            if 2 * size >= enough:  # a block ends with a whole line, so it is nearly as large as it should be
                 yield chunk
                 chunk, size, enough = [], 0, next(sizes)
     if chunk:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from analytics_dagster.ingest.verdict import LONGEST_LINE, SHOWN, Reason, Refusal
 
-BLOCK_BYTES = 8 << 20  # several are under way at the same time, and each takes some five times its size
+BLOCK_BYTES = 12 << 20  # several are under way at the same time, and each takes some five times its size
 FIRST_BLOCK_BYTES = 1 << 20
 LONGEST_KEPT = 16 << 20  # of a longer line or record, this much of its beginning is kept
 RECORD = "record"  # the field of a reason that is about a record as a whole

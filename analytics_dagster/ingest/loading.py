@@ -5,21 +5,23 @@ Reading and checking run ahead in threads of their own while PostgreSQL takes a 
 """
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from pathlib import Path
 
 import psycopg
+import pyarrow as pa
 
 from analytics_dagster.ingest import repeats, writing
 from analytics_dagster.ingest.ahead import made_ahead, one_ahead
 from analytics_dagster.ingest.allocation import give_back_freed_memory
 from analytics_dagster.ingest.batches import Batch, UnfitError, chunks, new_content, note_long_lines
-from analytics_dagster.ingest.checking import Checker, RefusedLine
+from analytics_dagster.ingest.checking import Checked, Checker, RefusedLine
 from analytics_dagster.ingest.intake import intake_of_today
-from analytics_dagster.ingest.known import Register, remember_history
+from analytics_dagster.ingest.known import Mask, Register, Sieve, remember_history
 from analytics_dagster.ingest.landing import pending_files
-from analytics_dagster.ingest.preparing import Preparer
+from analytics_dagster.ingest.preparing import Prepared, Preparer
 from analytics_dagster.ingest.report import UNKNOWN_TENANT, FileProblem, LoadReport, Tally
 from analytics_dagster.schemas.event_contract import NO_EVENT_CONTRACTS, EventRegistry
 from analytics_dagster.warehouse import WarehouseUrl, connect
@@ -95,9 +97,10 @@ def _write(
         repeats.comparing(connection),
         one_ahead(chunks(batches)) as read,
         made_ahead(preparer.prepare, read, CHECKED_AT_ONCE) as ready,
+        one_ahead(_sifted(ready, sieve)) as sifted,
     ):
-        for checked, chunk in ready:
-            settled = repeats.settle(connection, chunk, chunk.repeated | sieve.doubtful(chunk.hashes), register)
+        for checked, chunk, doubtful, certain in sifted:
+            settled = repeats.settle(connection, chunk, doubtful, certain, register)
             refused = [*checked.refused, *checked.conflicts(settled.conflicting)]
             writing.write_quarantine(connection, day, refused)
             accepted += chunk.count(settled.new)
@@ -122,6 +125,15 @@ def _write(
             account = intake.account_of(batch.file.claimed_tenant)
             writing.write_flaw(connection, day, batch.batch_id, account, batch.flaw)
     return books
+
+
+def _sifted(
+    ready: Iterable[tuple[Checked, Prepared]], sieve: Sieve
+) -> Iterator[tuple[Checked, Prepared, Mask, pa.Array]]:
+    """With those that may be repeats, and the data of all others."""
+    for checked, chunk in ready:
+        doubtful = chunk.repeated | sieve.doubtful(chunk.hashes)
+        yield checked, chunk, doubtful, chunk.in_order(~doubtful)
 
 
 def _count(refused: list[RefusedLine]) -> Count:

@@ -12,7 +12,7 @@ import psycopg
 import pyarrow as pa
 
 from analytics_dagster.ingest.checking import ROW
-from analytics_dagster.ingest.known import Mask, Register, repeated
+from analytics_dagster.ingest.known import Hashes, Mask, Register, repeated
 from analytics_dagster.ingest.preparing import Prepared
 from analytics_dagster.ingest.writing import copy_events
 
@@ -52,20 +52,22 @@ def comparing(connection: psycopg.Connection) -> Iterator[None]:
     connection.execute("drop table repeats")
 
 
-def settle(connection: psycopg.Connection, chunk: Prepared, doubtful: Mask, register: Register) -> Settled:
-    """Write the chunk's new events, and say what the others are; those that are not doubtful are new."""
+def settle(
+    connection: psycopg.Connection, chunk: Prepared, doubtful: Mask, certain: pa.Array, register: Register
+) -> Settled:
+    """Write the chunk's new events, and say what the others are; `certain` has those that are not doubtful."""
     fresh = ~doubtful
-    _write(connection, chunk, register, fresh)
+    _write(connection, register, certain, chunk.hashes[fresh])
     late = _new_after_all(chunk, doubtful, register)
-    _write(connection, chunk, register, late)
+    _write(connection, register, chunk.in_order(late), chunk.hashes[late])
     repeated = ~(fresh | late)
     conflicting = _conflicting(connection, chunk, repeated)
     return Settled(fresh | late, repeated & ~conflicting, conflicting)
 
 
-def _write(connection: psycopg.Connection, chunk: Prepared, register: Register, chosen: Mask) -> None:
-    copy_events(connection, "raw.events", chunk.in_order(chosen))
-    register.add(chunk.hashes[chosen])
+def _write(connection: psycopg.Connection, register: Register, events: pa.Array, hashes: Hashes) -> None:
+    copy_events(connection, "raw.events", events)
+    register.add(hashes)
 
 
 def _new_after_all(chunk: Prepared, doubtful: Mask, register: Register) -> Mask:

@@ -20,6 +20,7 @@ from analytics_dagster.schemas.event_contract import EventContract
 LONGEST_LINE = 1 << 20
 SHOWN = 80
 LINE = "line"  # the field of a reason that is about the line as a whole
+_NEEDED_METADATA = [name for name, info in AnalyticsMetadata.model_fields.items() if needed_on_the_wire(info)]
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,11 @@ def judge(line: bytes, claimed_tenant: str | None, intake: Intake) -> tuple[str,
     unreadable = _unreadable(line)
     if unreadable:
         return Refusal(intake.account_of(claimed_tenant), (unreadable,))
-    event, reasons = _read(line)
-    if any(reason.rule == "json_invalid" for reason in reasons):
-        return Refusal(intake.account_of(claimed_tenant), tuple(reasons))
-    content = from_json(line)
+    try:
+        content = from_json(line)
+    except ValueError:
+        return Refusal(intake.account_of(claimed_tenant), tuple(_read(line, None)[1]))
+    event, reasons = _read(line, content)
     broken = {reason.field for reason in reasons}
     account = intake.account_of(claimed_tenant, named_tenant(content))
     if account is not None and account in intake.registered and not broken & {LINE, "event_name", "properties"}:
@@ -113,17 +115,17 @@ def _unreadable(line: bytes) -> Reason | None:
     return None
 
 
-def _read(line: bytes) -> tuple[AnalyticsEvent | None, list[Reason]]:
-    """The event, or what its contract has against it."""
+def _read(line: bytes, content: Any) -> tuple[AnalyticsEvent | None, list[Reason]]:
+    """The event, or what its contract has against it; `content` is what the line holds, whatever it is."""
     try:
         return AnalyticsEvent.model_validate_json(line), []
     except ValidationError as error:
         faults = error.errors(include_url=False)
     found = {fault["loc"]: _reason(fault) for fault in faults if not _about_the_wire(fault)}
-    if () not in found and isinstance(metadata := from_json(line).get("metadata"), dict):
+    if () not in found and isinstance(metadata := content.get("metadata"), dict):
         # pydantic misses these only where the rest of metadata is sound
-        for name, info in AnalyticsMetadata.model_fields.items():
-            if needed_on_the_wire(info) and name not in metadata:
+        for name in _NEEDED_METADATA:
+            if name not in metadata:
                 found["metadata", name] = Reason(f"metadata.{name}", "missing", None, "Field required")
     return None, [found[path] for path in sorted(found, key=_place)]
 
@@ -168,6 +170,8 @@ class _DuplicateKeyError(Exception):
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) == len(pairs):
+        return
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:
@@ -175,10 +179,13 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
         seen.add(key)
 
 
+_KEYS_READER = json.JSONDecoder(object_pairs_hook=_refuse_duplicates)
+
+
 def _duplicate_key(line: bytes) -> list[Reason]:
     """Which of two values counts is another one for every reader, so neither does."""
     try:
-        json.loads(line, object_pairs_hook=_refuse_duplicates)
+        _KEYS_READER.decode(line.decode())
     except _DuplicateKeyError as duplicate:
         key = _shortened(str(duplicate))
         return [Reason(LINE, "duplicate_key", _shortened(json.dumps(key)), "each key once in its object")]

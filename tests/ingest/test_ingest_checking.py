@@ -11,7 +11,7 @@ from ingest_samples import REGISTRY, event
 from pydantic import ValidationError
 
 from analytics_dagster.ingest.blocks import Block
-from analytics_dagster.ingest.checking import ROW, Checked, Checker, Origin
+from analytics_dagster.ingest.checking import ROW, SOONER_JUDGED, Checked, Checker, Origin
 from analytics_dagster.ingest.intake import Intake
 from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, judge
 from analytics_dagster.schemas import (
@@ -26,7 +26,7 @@ GONE = frozenset({"gone"})
 ABSENT = object()
 
 INTAKE = Intake(TENANTS, REGISTRY, offboarded=GONE)
-_CHECKER = Checker(INTAKE)  # once for all examples: opening takes longer than checking
+_CHECKER = Checker(INTAKE, sooner_judged=1)  # once for all examples: opening takes longer than checking
 
 
 def check(*lines: bytes, claimed: str | None = None) -> Checked:
@@ -306,6 +306,13 @@ def test_common_faults_are_decided_in_sql(
     monkeypatch.setattr("analytics_dagster.ingest.checking.judge", None)
     assert before in FULL
     assert rules(FULL.replace(before, after).encode()) == expected
+
+
+def test_few_lines_are_judged_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analytics_dagster.ingest.queries.Queries.faulty", None)
+    refused = Checker(INTAKE).check([(Origin(1, None), Block(b"{}\n" * (SOONER_JUDGED - 1), 1))]).refused
+    assert len(refused) == SOONER_JUDGED - 1
+    assert {line.refusal for line in refused} == {judge(b"{}", None, INTAKE)}
 
 
 def test_every_fault_of_a_line_is_told_by_sql_in_the_order_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:

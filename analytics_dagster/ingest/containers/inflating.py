@@ -10,7 +10,7 @@ import pyarrow as pa
 from analytics_dagster.ingest.blocks import Damage, Flaw
 from analytics_dagster.ingest.naming import Compression
 
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 18  # small enough for a processor's cache and for memory that is used again and again
 # Arrow loses what it has inflated of the piece in which a file breaks off; pieces this small cost nothing
 ZSTD_PIECE_BYTES = 1 << 10
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

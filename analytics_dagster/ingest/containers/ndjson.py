@@ -7,7 +7,7 @@ from analytics_dagster.ingest.blocks import Block, Damage, Record
 
 
 def blocks(pieces: Iterator[bytes], damage: Damage) -> Iterator[Block]:
-    waiting, line, inside_endless_line = bytearray(), 1, False
+    waiting, line, inside_endless_line = _Waiting(), 1, False
     sizes = limits.block_sizes()
     enough = next(sizes)
     for piece in pieces:
@@ -17,35 +17,59 @@ def blocks(pieces: Iterator[bytes], damage: Damage) -> Iterator[Block]:
                 continue
             piece = piece[newline + 1 :]  # noqa: PLW2901
             inside_endless_line = False
-        waiting += piece
-        if len(waiting) < enough:
+        waiting.add(piece)
+        if waiting.size < enough:
             continue
-        end = waiting.rfind(b"\n") + 1
-        if end:
-            block = Block(_first(waiting, end), line)
-            del waiting[:end]
-        elif len(waiting) >= limits.LONGEST_KEPT:
-            block = Block(_first(waiting, limits.LONGEST_KEPT) + b"\n", line)
+        data = waiting.whole_lines()
+        if not data and waiting.size >= limits.LONGEST_KEPT:
+            data = waiting.everything()[: limits.LONGEST_KEPT] + b"\n"
             inside_endless_line = True
-            waiting.clear()
-        else:
-            continue
-        yield block
-        line += block.data.count(b"\n")
-        enough = next(sizes)
-    end = waiting.rfind(b"\n") + 1
-    if damage.flaw is None and end < len(waiting):  # the last line needs no newline
-        waiting += b"\n"
-        end = len(waiting)
-    if end:
-        yield Block(_first(waiting, end), line)
-    if end < len(waiting):
-        damage.keep(bytes(waiting[end:]))
+        if data:
+            yield Block(data, line)
+            line += data.count(b"\n")
+            enough = next(sizes)
+    data = waiting.whole_lines()
+    rest = waiting.everything()
+    if damage.flaw is None and rest:  # the last line needs no newline
+        data, rest = data + rest + b"\n", b""
+    if data:
+        yield Block(data, line)
+    if rest:
+        damage.keep(rest)
 
 
-def _first(waiting: bytearray, length: int) -> bytes:
-    with memoryview(waiting) as view:  # a slice of the bytearray would be one more copy
-        return bytes(view[:length])
+class _Waiting:
+    """Pieces of a file until there are enough of them; then all are copied, once."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._pieces: list[bytes] = []
+
+    def add(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self.size += len(piece)
+
+    def whole_lines(self) -> bytes:
+        """All up to the last newline; what follows waits."""
+        rest: list[bytes] = []
+        while self._pieces:
+            last = self._pieces.pop()
+            if end := last.rfind(b"\n") + 1:
+                whole = b"".join([*self._pieces, memoryview(last)[:end]])
+                self._keep([last[end:], *rest])
+                return whole
+            rest.insert(0, last)
+        self._keep(rest)
+        return b""
+
+    def everything(self) -> bytes:
+        whole = b"".join(self._pieces)
+        self._keep([])
+        return whole
+
+    def _keep(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+        self.size = sum(map(len, pieces))
 
 
 def lines(found: Iterator[Block]) -> Iterator[bytes]:
