@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -15,6 +16,10 @@ from xdist.scheduler import LoadScopeScheduling
 from analytics_dagster.warehouse import EmbeddedServer, WarehouseUrl, connect, migrate
 
 _numbers = itertools.count()
+
+# How busy the machine is says nothing about the code.
+hypothesis.settings.register_profile("unhurried", parent=hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 # Modules that share a platform whose making takes half a minute, or whose tests are steps of one history: all of
 # a name run in one worker, in their order.

@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_dagster.billing import Plan, load_plans, rate
@@ -17,8 +17,6 @@ PLANS = load_plans()
 counts = st.integers(0, 10**12)
 usages = st.fixed_dictionaries(dict.fromkeys(METRICS, counts))
 prices = st.decimals(0, 10**6, places=6).map(lambda price: f"{price:f}")
-
-unhurried = settings(deadline=None)  # how busy the machine is says nothing about the code
 
 
 @st.composite
@@ -43,7 +41,6 @@ def charged(plan, currency, usage):
     return add(line.amount for line in rate(plan, currency, usage))
 
 
-@unhurried
 @given(plans(), st.sampled_from(["EUR", "JPY"]), usages)
 def test_the_arithmetic_of_every_line_is_exact(plan, currency, usage):
     half = Fraction(1, 2 * 10 ** MINOR_UNITS[currency])
@@ -54,7 +51,6 @@ def test_the_arithmetic_of_every_line_is_exact(plan, currency, usage):
         assert -line.amount.as_tuple().exponent == MINOR_UNITS[currency]
 
 
-@unhurried
 @given(plans(), usages)
 def test_quantities_add_up_to_the_usage(plan, usage):
     lines = rate(plan, "EUR", usage)
@@ -62,7 +58,6 @@ def test_quantities_add_up_to_the_usage(plan, usage):
         assert sum(line.quantity for line in lines if line.metric == metric) == usage[metric]
 
 
-@unhurried
 @given(plans(), usages)
 def test_it_agrees_with_pricing_each_tier_by_hand(plan, usage):
     expected = Fraction(plan.fee["EUR"])
@@ -79,13 +74,11 @@ def test_it_agrees_with_pricing_each_tier_by_hand(plan, usage):
     assert abs(Fraction(charged(plan, "EUR", usage)) - expected) <= len(lines) * Fraction(1, 200)
 
 
-@unhurried
 @given(plans(), usages, st.sampled_from(METRICS), st.integers(1, 10**6))
 def test_more_usage_never_costs_less(plan, usage, metric, more):
     assert charged(plan, "EUR", {**usage, metric: usage[metric] + more}) >= charged(plan, "EUR", usage)
 
 
-@unhurried
 @given(plans(), usages)
 def test_there_is_no_float_anywhere(plan, usage):
     for line in rate(plan, "EUR", usage):

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
@@ -15,7 +15,6 @@ from analytics_dagster.errors import AnalyticsError
 MAY = date(2025, 5, 1)
 
 
-@settings(deadline=None)  # how busy the machine is says nothing
 @given(st.dates(date(1970, 1, 1), date(9999, 11, 30)).map(lambda day: day.replace(day=1)))
 def test_the_arithmetic_of_months(month):
     after = documents.next_month(month)

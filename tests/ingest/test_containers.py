@@ -55,7 +55,7 @@ def events(draw: st.DrawFn) -> Event:
     }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(sent=st.lists(events(), min_size=1, max_size=8), name=st.sampled_from(NAMES), small=st.booleans())
 def test_every_container_gives_the_rows_of_ndjson(
     sent: list[Event], name: str, small: bool, tmp_path_factory: pytest.TempPathFactory
@@ -534,7 +534,7 @@ def test_zstd_that_breaks_off_or_is_damaged(tmp_path: Path) -> None:
             assert found.flaw.remainder == b"plain"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @example(name="a.parquet", content=b"\x80", at=1034)  # the name of a column
 @given(
     name=st.sampled_from(["a.json", "a.csv", "a.csv.zst", "a.parquet", "a.segment.json", "a.cloudevents.ndjson"]),

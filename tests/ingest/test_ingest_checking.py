@@ -196,7 +196,7 @@ def written(draw: st.DrawFn) -> bytes:
     return text.encode("utf-8", "surrogatepass").replace(b"\n", b" ")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     lines=st.lists(written(), min_size=1, max_size=25), claimed=st.sampled_from([None, None, "acme", "nobody", "gone"])
 )

@@ -354,7 +354,7 @@ FRAGMENTS = [b"\n", b"\r\n", b"\0", b" ", b"\t", b"\xff", b"\xef\xbb\xbf", b'"',
 GOOD = lines(event("fuzz"))[:-1]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.lists(
         st.one_of(st.sampled_from([*FRAGMENTS, GOOD, GOOD + b"\n"]), st.binary(max_size=40)), max_size=30
@@ -376,7 +376,7 @@ def test_any_bytes_are_accounted_for(
     assert not kept - Counter(expected)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     files=st.lists(
         st.tuples(

@@ -18,7 +18,7 @@ def read(path: Path) -> tuple[list[Block], FileReading]:
     return list(file.blocks()), file
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     content=st.lists(st.sampled_from([b"a", b"\n", b"long" * 9, b"\r\n", b"\xef\xbb\xbf"])).map(b"".join),
     gz=st.booleans(),

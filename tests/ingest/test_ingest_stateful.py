@@ -229,7 +229,6 @@ def test_nothing_is_lost_in_any_order_of_events(warehouse: WarehouseUrl, tmp_pat
             settings=settings(
                 max_examples=40,
                 stateful_step_count=15,
-                deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )

@@ -122,7 +122,7 @@ future = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(later=future, forget=st.booleans(), double=st.booleans())
 def test_nothing_after_the_cutoff_changes_anything(
     connection: psycopg.Connection, later: list[tuple[str, str, int, int, Decimal]], forget: bool, double: bool
@@ -153,7 +153,7 @@ def test_the_last_day_itself_is_seen(connection: psycopg.Connection) -> None:
     assert not before.equals(features(connection, CUTOFFS))
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(factor=st.integers(2, 10**6))
 def test_another_currency_is_the_same_behaviour(connection: psycopg.Connection, factor: int) -> None:
     with connection.transaction(force_rollback=True):

@@ -43,7 +43,7 @@ def model_and_users(trained_template: Trained) -> tuple[Any, pd.DataFrame]:
     return load_champion(url, lifetime_value.NAME).model, users
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(scale=st.floats(0, 1e9), revenue=st.floats(0, 1e6), recency=st.integers(0, 90))
 def test_money_is_never_negative_and_has_two_places(
     model_and_users: tuple[Any, pd.DataFrame], scale: float, revenue: float, recency: int

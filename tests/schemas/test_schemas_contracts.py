@@ -61,7 +61,7 @@ def test_every_contract_is_strict_closed_frozen_and_documented(model: type[Contr
 
 
 @each_model
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_it_survives_the_wire(model: type[Contract], data: st.DataObject) -> None:
     sent = data.draw(examples(model))
