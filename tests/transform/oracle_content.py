@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from histories import Event, Rows
 
 COLUMNS = {
-    "dim_content": "tenant_id, content_type, content_id, first_day, last_day, days, events, uses",
+    "dim_content": "tenant_id, content_type, content_id, first_day, last_day",
     "content_daily": "tenant_id, day, content_type, content_id, events, uses, drops, completed, interrupted,"
     " completion_rate, seconds, users, trend",
     "product_daily": "tenant_id, day, product_id, views, cart_changes, cart_abandons, viewers, users",
@@ -36,10 +36,7 @@ def rows(served: list[Event]) -> dict[str, Rows]:
         all_uses[tenant, content_type, day] += len(_uses(content_type, events))
     found: dict[str, Rows] = {mart: set() for mart in COLUMNS}
     for (tenant, content_type, content_id), its_days in things.items():
-        events = [event for events in its_days.values() for event in events]
-        uses = len(_uses(content_type, events))
-        seen = (min(its_days), max(its_days), len(its_days))
-        found["dim_content"].add((tenant, content_type, content_id, *seen, len(events), uses))
+        found["dim_content"].add((tenant, content_type, content_id, min(its_days), max(its_days)))
         for day, of_day in its_days.items():
             week = [day - timedelta(days=back) for back in range(1, 8)]
             trend = _trend(

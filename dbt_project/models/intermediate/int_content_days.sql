@@ -3,9 +3,9 @@
     config(
         meta={
             'scope': scope,
-            'tells': {'key': 'content_id', 'of': ['content_type', 'day', 'events', 'uses']},
+            'tells': {'key': 'content_id', 'of': ['content_type', 'day']},
         },
-        indexes=[{'columns': ['tenant_id', 'content_id', 'content_type', 'day', 'events', 'uses']}],
+        indexes=[{'columns': ['tenant_id', 'content_id', 'content_type', 'day']}],
     )
 }}
 

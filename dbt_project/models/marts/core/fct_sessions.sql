@@ -2,7 +2,7 @@
 {{
     config(
         meta={'scope': scope},
-        indexes=[{'columns': ['tenant_id', 'activity_day']}, {'columns': ['tenant_id', 'day']}],
+        indexes=[{'columns': ['tenant_id', 'day']}],
     )
 }}
 
