@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -190,6 +190,19 @@ def test_a_cancelled_subscription_is_a_lost_subscriber(small) -> None:
     new = sum(kpi.value for (_, _, metric), kpi in small.ledger.kpis.items() if metric == "new_subscribers")
     assert lost > 10
     assert new > 10
+
+
+def test_some_change_their_plan_for_a_larger_one_and_some_for_a_smaller(small) -> None:
+    changes = Counter[bool]()
+    for events in small.found.served.values():
+        prices = defaultdict(list)
+        for _, event in sorted(events, key=lambda served: served[1].metadata.timestamp):
+            if event.event_name == "payment_succeeded" and "plan" in event.properties:
+                prices[event.metadata.user_id].append(Decimal(event.properties["amount"]))
+        changes.update(
+            after > before for paid in prices.values() for before, after in pairwise(paid) if after != before
+        )
+    assert min(changes[True], changes[False]) >= 5
 
 
 def test_big_tenants_come_in_several_files_a_day_mostly_compressed(small) -> None:
