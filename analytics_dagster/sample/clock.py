@@ -31,6 +31,10 @@ def iso(at: int, offset: timezone = ZULU) -> str:
     return text[:-6] + "Z" if offset is ZULU else text
 
 
+def moment(at: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)
+
+
 class Calendar:
     """When the activity days of one time zone begin: at 04:00 on the wall clock, summer time or not."""
 

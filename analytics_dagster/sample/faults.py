@@ -6,7 +6,7 @@ Pure functions from a sound event to a spoilt one. When and where they strike is
 from enum import StrEnum
 from random import Random
 
-from analytics_dagster.sample.lines import Wire, line, uuid
+from analytics_dagster.sample.lines import Wire, line
 
 
 class Fault(StrEnum):
@@ -48,9 +48,9 @@ _WRONG_IN_EVENT = (
 WRONG_WAYS = len(_WRONG_IN_METADATA) + len(_WRONG_IN_EVENT)
 
 
-def renewed(event: Wire, rng: Random, **metadata: object) -> Wire:
+def renewed(event: Wire, event_id: str, **metadata: object) -> Wire:
     """The same event under an id of its own, so that it is no duplicate."""
-    return {**event, "metadata": {**event["metadata"], "event_id": uuid(rng), **metadata}}
+    return {**event, "metadata": {**event["metadata"], "event_id": event_id, **metadata}}
 
 
 def malformed(event: Wire, rng: Random) -> bytes:

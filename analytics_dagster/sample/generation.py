@@ -13,6 +13,7 @@ from random import Random
 
 from analytics_dagster.sample.clock import DAY, MINUTE, as_date, day_number
 from analytics_dagster.sample.faults import Fault
+from analytics_dagster.sample.intended import Witness
 from analytics_dagster.sample.landing import Landing
 from analytics_dagster.sample.ledger import UNKNOWN, USERS, Experiment, Kpi, Ledger, Usage
 from analytics_dagster.sample.life import Intent
@@ -41,8 +42,9 @@ def generate(
     landing_dir: Path,
     ledger_dir: Path,
     progress: Progress | None,
+    witness: Witness | None = None,
 ) -> Ledger:
-    """Write all landing files and the users; the rest of the truth is returned."""
+    """Write all landing files and the users; the rest of the truth is returned. `witness` hears what is meant."""
     first, last = day_number(plan.first_day), day_number(plan.last_day)
     held_tenant, held_day = held_load(plan, tenants)
     names = [tenant.tenant_id for tenant in tenants]
@@ -62,7 +64,7 @@ def generate(
             share = sizes[position] / sum(sizes)
             landing = Landing(landing_dir, name, _lines_a_file(plan.events * share / plan.days))
             loads = Loads(first, last, day_number(held_day) if name == held_tenant else None)
-            run = TenantRun(tenant, plan.seed, loads, landing, books, [n for n in names if n != name])
+            run = TenantRun(tenant, plan.seed, loads, landing, books, [n for n in names if n != name], witness)
 
             def met(person: Person, name: str = name) -> None:
                 left = as_date(person.left) if person.left <= last else ""

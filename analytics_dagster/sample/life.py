@@ -162,12 +162,14 @@ class Life:
         person, rng = self._person, self._rng
         if person.subscribed is None or person.subscribed > person.left:
             return
-        price = self._persona.prices[person.plan] * price_level(self._currency)
-        told: Properties = {"plan": person.plan}
-        paid = {**self._amount(price), **told, "method": rng.choice(("card", "direct_debit", "wallet"))}
-        for day in range(person.subscribed, min(person.left, self._window[-1]) + 1, _RENEWAL):
-            if day not in self._window:
-                continue
+        plan, method = person.plan, rng.choice(("card", "direct_debit", "wallet"))
+        renewals = range(person.subscribed, min(person.left, self._window[-1]) + 1, _RENEWAL)
+        for number, day in enumerate(day for day in renewals if day in self._window):
+            if number == 1 and person.changes_plan:
+                plan = self._persona.plan_after(plan)
+            price = self._persona.prices[plan] * price_level(self._currency)
+            told: Properties = {"plan": plan}
+            paid = {**self._amount(price), **told, "method": method}
             first = day == person.subscribed
             due = [Due("subscription_started" if first else "subscription_renewed", 0, told)]
             if rng.random() < CHANCES.payment_failed:
@@ -177,7 +179,7 @@ class Life:
             if rng.random() < CHANCES.renewal_refunded:
                 refund = Due("payment_refunded", price, {**paid, "reason": "goodwill"})
                 self._due[day + 1 + int(6 * rng.random())].append(refund)
-        self._due[person.left].append(Due("subscription_cancelled", 0, told))
+        self._due[person.left].append(Due("subscription_cancelled", 0, {"plan": plan}))
 
     def _billed(self, day: int, due: Due) -> Iterator[Bundle]:
         kind = Type.SUBSCRIPTION if due.name.startswith("subscription_") else Type.TRANSACTION

@@ -11,6 +11,7 @@ from analytics_dagster.sample.personas import CHANCES, Persona
 from analytics_dagster.schemas import AnalyticsChannelType as Channel
 
 OLDEST = 400  # days before the window in which the first have joined
+_CHANGING = 4  # one of so many would rather have another plan
 _FADED = 0.82  # of their vigour, people lose before they leave
 
 
@@ -28,6 +29,7 @@ class Person:
     pause: range  # a holiday or an exam: looks like fading for a while, and is not
     subscribed: int | None
     plan: str
+    changes_plan: bool  # at their second payment of the window
     variant: str  # of the experiment
     familiar: tuple[int, ...]
 
@@ -74,6 +76,7 @@ def draw_person(persona: Persona, index: int, first: int, last: int, rng: Random
         pause=range(pause_from, pause_from + 6 + int(9 * rng.random())),
         subscribed=joined + int(8 * rng.random() ** 2) if subscriber else None,
         plan=rng.choice(list(persona.prices)),
+        changes_plan=index % _CHANGING == 0,
         variant=rng.choice("AB"),
         familiar=tuple(int(20_000 * rng.random()) for _ in range(8)),
     )

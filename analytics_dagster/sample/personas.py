@@ -45,6 +45,11 @@ class Persona:
     effect: float = 0.0  # the treated take the primary action so much more often
     services: tuple[str, ...] = field(default=("app_error",))  # system events beside the sessions
 
+    def plan_after(self, plan: str) -> str:
+        """What somebody takes instead: the next larger one, and the smallest instead of the largest."""
+        plans = list(self.prices)
+        return plans[(plans.index(plan) + 1) % len(plans)]
+
 
 PERSONAS = {
     TenantKind.MUSIC: Persona(

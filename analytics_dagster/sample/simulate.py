@@ -6,8 +6,10 @@ interrupted one starts clean. Only what is there and what is missing is decided 
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from analytics_dagster.sample.generation import Progress, generate
+from analytics_dagster.sample.intended import Intended
 from analytics_dagster.sample.ledger import load_ledger, read_marker, summary_of, write_ledger
 from analytics_dagster.sample.plan import SampleError, SamplePlan, SampleSummary
 from analytics_dagster.sample.staging import Staging, exclusive, published
@@ -24,7 +26,7 @@ def simulate(
     """Simulate what is planned, unless it is there already. `progress` hears of lines done and planned."""
     if not tenants:
         raise SampleError("there are no tenants to simulate", remedy="describe one in the tenants folder")
-    tenants = sorted(tenants, key=lambda tenant: tenant.tenant_id)
+    tenants = _in_order(tenants)
     try:
         landing_dir.mkdir(parents=True, exist_ok=True)
         ledger_dir.mkdir(parents=True, exist_ok=True)
@@ -36,6 +38,18 @@ def simulate(
             where=str(error.filename or landing_dir),
             remedy="check the free space and the rights of the folder; then repeat, it starts clean",
         ) from error
+
+
+def intended_events(plan: SamplePlan, tenants: Sequence[TenantConfiguration]) -> list[Intended]:
+    """What the same simulation means to be served, before anything goes wrong with it: all of it, in memory."""
+    events: list[Intended] = []
+    with TemporaryDirectory() as folder:
+        generate(plan, _in_order(tenants), Path(folder), Path(folder), None, events.append)
+    return events
+
+
+def _in_order(tenants: Sequence[TenantConfiguration]) -> list[TenantConfiguration]:
+    return sorted(tenants, key=lambda tenant: tenant.tenant_id)
 
 
 def _simulate_once(

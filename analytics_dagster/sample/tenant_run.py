@@ -13,6 +13,7 @@ from typing import NamedTuple
 from analytics_dagster.sample.clock import DAY as DAY_LENGTH
 from analytics_dagster.sample.clock import MINUTE, Calendar
 from analytics_dagster.sample.faults import DRAWN, Fault, broken_release, malformed, renewed, wrong_type
+from analytics_dagster.sample.intended import TESTER, Witness, intended
 from analytics_dagster.sample.landing import Landing
 from analytics_dagster.sample.life import ENGAGEMENT, Bundle, Intent, Life, Setting
 from analytics_dagster.sample.lines import Wire, line, uuid, wire
@@ -39,9 +40,26 @@ class Loads(NamedTuple):
     held: int | None
 
 
+class _Sound(NamedTuple):
+    """A line that is as it should be, and what it says."""
+
+    event: Wire
+    data: bytes
+    intent: Intent
+    person: Person
+    bundle: Bundle
+
+
 class TenantRun:
     def __init__(
-        self, tenant: TenantConfiguration, seed: int, loads: Loads, landing: Landing, books: Books, others: list[str]
+        self,
+        tenant: TenantConfiguration,
+        seed: int,
+        loads: Loads,
+        landing: Landing,
+        books: Books,
+        others: list[str],
+        witness: Witness | None = None,
     ) -> None:
         self._id = tenant.tenant_id
         self._seed = seed
@@ -49,6 +67,7 @@ class TenantRun:
         self._landing = landing
         self._books = books
         self._others = others
+        self._witness = witness
         self.persona = PERSONAS[tenant.kind]
         self._currency = tenant.currency
         # a day more on each side: elsewhere the loading days begin and end on another local date
@@ -92,6 +111,7 @@ class TenantRun:
             self._books.accepted(load_day, self._id)
             if load_day != self._loads.held:
                 self.truth.served(Bundle(load_day, day, [note]))
+                self._meant(note, None, event_id)
             collector.add(load_day, line(wire(note, self._id, None, event_id)))
 
     def broken_release(self) -> None:
@@ -121,15 +141,22 @@ class TenantRun:
             self.truth.served(bundle)
         offset = self._calendar.offset(bundle.day)
         for intent in bundle.events:
-            event = wire(intent, self._id, person, uuid(rng), offset)
+            event_id = uuid(rng)
+            event = wire(intent, self._id, person, event_id, offset)
             if held:
                 event = self._broken(event, intent)
+            else:
+                self._meant(intent, person, event_id)
             data = line(event)
             self._put(load_day, data)
             if not held and late is None:
                 self._until_fault -= 1
                 if self._until_fault <= 0:
-                    self._strike(event, data, bundle, intent.at)
+                    self._strike(_Sound(event, data, intent, person, bundle))
+
+    def _meant(self, intent: Intent, person: Person | None, event_id: str, *, is_test: bool = False) -> None:
+        if self._witness is not None:
+            self._witness(intended(self._id, event_id, intent, person, is_test=is_test))
 
     def _broken(self, event: Wire, intent: Intent) -> Wire:
         engaged = intent.type in ENGAGEMENT
@@ -142,30 +169,32 @@ class TenantRun:
             self._books.duplicate(load_day, self._id, fault)
         self._landing.add(load_day, data, *(copy for _, copy in copies))
 
-    def _strike(self, event: Wire, data: bytes, bundle: Bundle, at: int) -> None:
+    def _strike(self, sound: _Sound) -> None:
         self._until_fault = self._rng.randint(*BETWEEN_FAULTS)
         for _ in DRAWN:
-            if self._spoil(next(self._turns), event, data, bundle, at):
+            if self._spoil(next(self._turns), sound):
                 return
 
-    def _spoil(self, fault: Fault, event: Wire, data: bytes, bundle: Bundle, at: int) -> bool:
+    def _spoil(self, fault: Fault, sound: _Sound) -> bool:
         """Whether this fault can strike here and now; if so, it did."""
-        rng, load_day = self._rng, bundle.load_day
+        rng, load_day = self._rng, sound.bundle.load_day
         if fault is Fault.DUPLICATE_SAME_DAY:
-            self._copies[load_day].append((fault, data))
+            self._copies[load_day].append((fault, sound.data))
             return True
         if fault is Fault.DUPLICATE_ACROSS_DAYS:
             again = load_day + rng.randint(1, 9)
             fits = again <= self._loads.last and again != self._loads.held
             if fits:
-                self._copies[again].append((fault, data))
+                self._copies[again].append((fault, sound.data))
             return fits
         if fault is Fault.TEST:
             self._books.accepted(load_day, self._id, fault=fault)
-            self.truth.tested(bundle, at)
-            self._put(load_day, line(renewed(event, rng, user_id="qa-robot", is_test=True)))
+            self.truth.tested(sound.bundle, sound.intent.at)
+            event_id = uuid(rng)
+            self._meant(sound.intent, sound.person, event_id, is_test=True)
+            self._put(load_day, line(renewed(sound.event, event_id, user_id=TESTER, is_test=True)))
             return True
-        return self._refused(fault, renewed(event, rng), load_day)
+        return self._refused(fault, renewed(sound.event, uuid(rng)), load_day)
 
     def _refused(self, fault: Fault, event: Wire, load_day: int) -> bool:
         """A line that will be quarantined; it stands in the books of the tenant in whose folder it lies."""
@@ -175,7 +204,8 @@ class TenantRun:
             return False
         self._books.quarantined(load_day, self._id, fault)
         if fault is Fault.TENANT_MISMATCH:
-            data = line(renewed(event, self._rng, tenant_id=self._rng.choice(self._others)))
+            other = self._rng.choice(self._others)
+            data = line(renewed(event, uuid(self._rng), tenant_id=other))
         elif fault is Fault.MALFORMED:
             data = malformed(event, self._rng)
         else:

@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sample_naive import Recomputed, activity_day, actor, engaged, landing_lines, read_lines, sessions
 
-from analytics_dagster.sample import Fault
+from analytics_dagster.sample import Fault, Intended, intended_events
 from analytics_dagster.schemas import AnalyticsEvent, AnalyticsEventType, TenantConfiguration
 
 Tenants = Sequence[TenantConfiguration]
@@ -56,6 +56,32 @@ def test_usage_and_exposures_are_what_the_files_say(sample, found: Recomputed) -
     assert {key: (u.events, u.active_users) for key, u in sample.ledger.usage.items()} == found.usage
     for experiment in sample.ledger.experiments:
         assert Counter(experiment.exposed) == found.exposed[experiment.tenant_id]
+
+
+def test_intended_events_are_what_is_left_without_faults(sample, found: Recomputed, tenants: Tenants) -> None:
+    meant = intended_events(sample.plan, tenants)
+    served = [event for events in found.served.values() for _, event in events]
+    tests = [event for events in found.tests.values() for event in events]
+    written = [
+        Intended(
+            event.metadata.tenant_id,
+            str(event.metadata.event_id),
+            event.event_type,
+            event.event_name,
+            event.metadata.timestamp,
+            event.metadata.user_id,
+            event.metadata.anonymous_id,
+            event.metadata.is_test,
+            event.properties,
+        )
+        for event in [*served, *tests]
+    ]
+    assert sorted(meant, key=_identity) == sorted(written, key=_identity)
+    assert all(any(event.is_test is told for event in meant) for told in (True, False))
+
+
+def _identity(event: Intended) -> tuple[str, str]:
+    return event.tenant_id, event.event_id
 
 
 def test_summary_adds_up(sample, tenants: Tenants) -> None:
@@ -164,6 +190,19 @@ def test_a_cancelled_subscription_is_a_lost_subscriber(small) -> None:
     new = sum(kpi.value for (_, _, metric), kpi in small.ledger.kpis.items() if metric == "new_subscribers")
     assert lost > 10
     assert new > 10
+
+
+def test_some_change_their_plan_for_a_larger_one_and_some_for_a_smaller(small) -> None:
+    changes = Counter[bool]()
+    for events in small.found.served.values():
+        prices = defaultdict(list)
+        for _, event in sorted(events, key=lambda served: served[1].metadata.timestamp):
+            if event.event_name == "payment_succeeded" and "plan" in event.properties:
+                prices[event.metadata.user_id].append(Decimal(event.properties["amount"]))
+        changes.update(
+            after > before for paid in prices.values() for before, after in pairwise(paid) if after != before
+        )
+    assert min(changes[True], changes[False]) >= 5
 
 
 def test_big_tenants_come_in_several_files_a_day_mostly_compressed(small) -> None:

@@ -24,24 +24,25 @@ UNITS = dict.fromkeys(COUNTED.split(", "), "count")
 UNITS |= dict.fromkeys(["stickiness", "conversion", "error_rate"], "ratio")
 UNITS |= {"sessions": "sessions", "converted_sessions": "sessions", "engagement_seconds": "seconds"}
 UNITS |= dict.fromkeys([name for name in UNITS if name.endswith(("active_users", "subscribers"))], "users")
-# operations in postfix order, and the same again
+# operations in postfix order, the same again, and the unit
 CUSTOM = {
-    ("zurich", "plays_each"): (["plays", "active_users", "/"], lambda m: m["plays"] / m["active_users"]),
-    ("apia", "net"): (["revenue", "refunds", "0.25", "*", "-"], lambda m: m["revenue"] - m["refunds"] / 4),
+    ("zurich", "plays_each"): (["plays", "active_users", "/"], lambda m: m["plays"] / m["active_users"], "points"),
+    ("apia", "net"): (["revenue", "refunds", "0.25", "*", "-"], lambda m: m["revenue"] - m["refunds"] / 4, "points"),
     ("apia", "of_thirds"): (
         ["sessions", "3", "/", "3", "*", "events", "-"],
         lambda m: m["sessions"] / 3 * 3 - m["events"],
+        "points",
     ),
-    ("lord-howe", "odd"): (["arpu", "conversion", "/"], lambda m: m["arpu"] / m["conversion"]),
-    ("silent", "never"): (["plays"], lambda m: m["plays"]),
+    ("lord-howe", "odd"): (["arpu", "conversion", "/"], lambda m: m["arpu"] / m["conversion"], "points"),
+    ("silent", "never"): (["plays"], lambda m: m["plays"], "points"),
 }
 
 
 def declare(connection: psycopg.Connection) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
-            "insert into tenancy.custom_kpis values (%s, %s, '', %s, 'points', '')",
-            [(tenant_id, name, Jsonb(operations)) for (tenant_id, name), (operations, _) in CUSTOM.items()],
+            "insert into tenancy.custom_kpis values (%s, %s, '', %s, %s, '')",
+            [(*key, Jsonb(operations), unit) for key, (operations, _, unit) in CUSTOM.items()],
         )
 
 
@@ -62,8 +63,8 @@ def rows(events: "list[Event]") -> "dict[str, Rows]":
         units = {**UNITS, "revenue": tenant.currency, "arpu": tenant.currency}
         long |= {(tenant.tenant_id, day, name, value, units[name]) for name, value in told.items()}
         long |= {
-            (tenant_id, day, name, _custom(formula, told), "points")
-            for (tenant_id, name), (_, formula) in CUSTOM.items()
+            (tenant_id, day, name, _custom(formula, told), unit)
+            for (tenant_id, name), (_, formula, unit) in CUSTOM.items()
             if tenant_id == tenant.tenant_id
         }
     return {"kpi_daily": long, "kpi_daily_wide": wide}
