@@ -31,6 +31,8 @@ SHARED = {
     "tests/cli/test_ui.py": "end to end",
     "tests/test_crashes.py": "crashes",
     "tests/transform/test_marts.py": "marts",
+    "tests/transform/test_semantic_layer.py": "metrics",
+    "tests/transform/test_sharding.py": "sharding",
 }
 
 

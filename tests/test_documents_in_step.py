@@ -13,11 +13,11 @@ import pytest
 import typer.main
 
 from analytics_dagster.cli import app
-from analytics_dagster.settings import INTERNAL_VARIABLES, known_variables
+from analytics_dagster.settings import INTERNAL_VARIABLES, TEST_VARIABLES, known_variables
 from analytics_dagster.warehouse.migrations import available
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
 NAMES = [document.relative_to(ROOT).as_posix() for document in DOCUMENTS]
 BIGGEST_PICTURE = 300_000  # bytes
 
@@ -49,7 +49,7 @@ def wrong_targets(text: str) -> list[str]:
 
 
 def wrong_variables(text: str) -> list[str]:
-    return sorted(set(VARIABLE.findall(text)) - known_variables() - INTERNAL_VARIABLES)
+    return sorted(set(VARIABLE.findall(text)) - known_variables() - INTERNAL_VARIABLES - TEST_VARIABLES)
 
 
 @cache

@@ -107,8 +107,8 @@ def test_unknown_variables_of_env_file_are_named_and_comments_are_not(home: Path
     assert "did you mean" not in str(caught.value)
 
 
-def test_what_the_command_line_sets_for_its_processes_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in module.INTERNAL_VARIABLES:
+def test_what_the_command_line_and_the_tests_set_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in module.INTERNAL_VARIABLES | module.TEST_VARIABLES:
         monkeypatch.setenv(name, "set")
     load_settings()
 

@@ -41,7 +41,7 @@
 
 {#
     Rows of another model for the periods that begin with a day in scope, once for each granularity; `day`: its column
-    that lies in them. `offset 0` keeps the planner from hashing the whole history of a tenant.
+    that lies in them.
 #}
 {% macro rows_in_periods(relation, scope, day) %}
     {%- if is_incremental() %}
@@ -64,7 +64,7 @@
             rows_of_days.tenant_id = restated.tenant_id
             and rows_of_days.{{ day }} >= restated.day
             and rows_of_days.{{ day }} < {{ period_after('granularities.granularity', 'restated.day') }}
-        offset 0
+        {{ planner_fence() }}
     ) as model
     {%- else %}
     select

@@ -12,7 +12,8 @@
     in those columns (without `of`: in any), and nothing of nobody's rows. pipeline.build_changes has it until a build ends
     well, so that no failed one leaves stale rows behind.
     A first build and a full refresh read everything. The build's id comes with the connection (PGOPTIONS), so that
-    the compiled project is the same for every run.
+    the parsed project is the same for every run; SQL has it as a literal, because only this connection has the setting
+    and a shard may be asked by another one.
 #}
 
 {# The (tenant_id, day)s that a model restates in this build; of weeks and months, the first day. #}
@@ -36,7 +37,7 @@
         {%- endif %}
     from {{ source('pipeline', 'build_scope') }} as build_scope
     cross join generate_series({{ scope['from'] }}, {{ scope['to'] }}) as reach (days)
-    where build_scope.build_id = current_setting('analytics.build_id', true)
+    where build_scope.build_id = '{{ build_id() if execute else '' }}'
     {%- endif %}
 {% endmacro %}
 
@@ -60,7 +61,7 @@
     Served events of the days in scope; `names`: only those of these names, `with_tests`: test traffic, too. Each day
     becomes a range of instants, which the index of raw.events on (tenant_id, occurred_at) answers; it is three hours
     too wide on both sides, because a local day is no range where clocks change around midnight, and the day itself is
-    compared again. `offset 0` keeps the planner from hashing the whole history of a tenant.
+    compared again.
 #}
 {% macro events_in_scope(scope, names=none, with_tests=false) %}
     {%- set named -%}
@@ -90,7 +91,7 @@
             and not stg_events.is_test
             {%- endif %}
             {{- named }}
-        offset 0
+        {{ planner_fence() }}
     ) as events
     where events.{{ scope['column'] }} = ranges.day
     {%- else %}

@@ -98,7 +98,7 @@ def test_other_definitions_restate_history_on_the_next_deploy(built: WarehouseUr
         other = [configured(MUSIC, kpi("each", "plays * 2")), configured(SHOP, kpi("own", "orders"))]
         register_files(connection, other)
     remade = prepare(built, manifest)
-    assert {node.name for node in remade.nodes} == {"stg_events", "stg_tenants", "kpi_daily"}
+    assert {node.name for node in remade.nodes} == {"stg_days", "stg_events", "stg_tenants", "kpi_daily"}
     with connect(built) as connection:
         found = own_kpis(connection)
         assert found.keys() == {"berlin each", "london own"}

@@ -357,7 +357,7 @@ def test_security_is_complete_and_left_alone_by_daily_builds(platform: Platform)
         views = connection.execute(
             "select relname, reloptions from pg_class where relnamespace = 'staging'::regnamespace order by 1"
         ).fetchall()
-        assert views == [("stg_events", ["security_invoker=true"]), ("stg_tenants", ["security_invoker=true"])]
+        assert views == [(name, ["security_invoker=true"]) for name in ("stg_days", "stg_events", "stg_tenants")]
         before = connection.execute(rules).fetchall()
     platform.build([LOADS[0]])
     with connect(platform.url) as connection:

@@ -15,7 +15,7 @@ links as (
     select * from {{ ref('int_identity_days') }}
 ),
 
--- `offset 0` as in events_in_scope: a few links and touches by index, never the history
+-- fenced as in events_in_scope: a few links and touches by index, never the history
 converted_actors as (
     select
         tenant_id,
@@ -40,7 +40,7 @@ converted_actors as (
             and links.user_id = conversions.user_id
             and links.day between conversions.day - 30 and conversions.day
             and links.linked_at <= conversions.converted_at
-        offset 0  -- noqa: AM09
+        {{ planner_fence() }}
     ) as visitors
 ),
 
@@ -66,7 +66,7 @@ touched as (
             and touches.user_id = converted_actors.actor
             and touches.day between converted_actors.day - 30 and converted_actors.day
             and touches.touched_at <= converted_actors.converted_at
-        offset 0  -- noqa: AM09
+        {{ planner_fence() }}
     ) as earlier
 ),
 
