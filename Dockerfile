@@ -34,6 +34,7 @@ COPY expectations ./expectations
 COPY tenants ./tenants
 COPY events ./events
 COPY funnels ./funnels
+COPY experiments ./experiments
 COPY deploy/docker/workspace.yaml ./workspace.yaml
 COPY --chmod=755 deploy/docker/entrypoint.sh /usr/local/bin/entrypoint.sh
 ENV PATH=/opt/venv/bin:$PATH \

@@ -1,4 +1,4 @@
-"""What was deployed last, and whether something else is due to be: dbt's project, tenants' or funnels' files."""
+"""What was deployed last, and whether something else is due to be: dbt's project, files that declare."""
 
 import hashlib
 
@@ -9,10 +9,11 @@ from analytics_dagster.transform import project_fingerprint
 
 
 def fingerprint(settings: Settings) -> str:
-    """Changes with the dbt project and with any file of a tenant or a funnel."""
+    """Changes with the dbt project and with any file of a tenant, a funnel or an experiment."""
     digest = hashlib.sha256(project_fingerprint(settings.dbt_project_dir).encode())
-    for file in [*sorted(settings.tenants_dir.glob("*.y*ml")), *sorted(settings.funnels_dir.glob("*.y*ml"))]:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    for folder in (settings.tenants_dir, settings.funnels_dir, settings.experiments_dir):
+        for file in sorted(folder.glob("*.y*ml")):
+            digest.update(f"{folder.name}/{file.name}".encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

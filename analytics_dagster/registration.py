@@ -17,15 +17,23 @@ from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.ingest.quarantine import ReplayReport, release_tenant
 from analytics_dagster.schemas import TenantConfiguration
 from analytics_dagster.schemas.event_files import load_event_contracts
+from analytics_dagster.schemas.experiment_files import load_experiments
 from analytics_dagster.schemas.funnel_files import load_funnels
 from analytics_dagster.settings import settings
 from analytics_dagster.tenancy import Change, Registered, moving, register, registry
-from analytics_dagster.tenancy.funnels import declare_funnels
+from analytics_dagster.tenancy.declared import declare_experiments, declare_funnels
 from analytics_dagster.transform import forget_models
 from analytics_dagster.warehouse.roles import ensure_tenant_role
 
 KPIS = "kpi_daily"  # nothing is made of it, so that other KPIs cost one small table
 FUNNEL_MODELS = ("int_funnels", "int_funnel_events", "funnel_steps")  # what past days of them mean stands in the files
+EXPERIMENT_MODELS = (
+    "int_experiments",
+    "int_experiment_events",
+    "int_experiment_users",
+    "int_experiment_days",
+    "experiment_results",
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,15 @@ def deploy_funnels(connection: psycopg.Connection, folder: Path) -> int:
         if declare_funnels(connection, funnels):
             forget_models(connection, *FUNNEL_MODELS)
     return len(funnels)
+
+
+def deploy_experiments(connection: psycopg.Connection, folder: Path) -> int:
+    """The same of experiments."""
+    experiments = load_experiments(folder)
+    with connection.transaction():
+        if declare_experiments(connection, experiments):
+            forget_models(connection, *EXPERIMENT_MODELS)
+    return len(experiments)
 
 
 def add_tenant(

@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     funnels_dir: Path = Field(
         default=Path("funnels"), description="What is counted as a funnel: one YAML file for each."
     )
+    experiments_dir: Path = Field(
+        default=Path("experiments"),
+        description="Which experiments are run, and how they are read: one YAML file for each.",
+    )
     landing_dir: Path = Field(
         default_factory=lambda data: data.get("state_dir", Path("var")) / "landing",
         description="Where producers drop event files: <day>/<tenant>/<file>. Without it: `landing` in "
@@ -112,7 +116,7 @@ class Settings(BaseSettings):
         default=5, gt=0, description="How often the collector reads the write keys again."
     )
 
-    @field_validator("home", "state_dir", "tenants_dir", "events_dir", "funnels_dir", "landing_dir")
+    @field_validator("home", "state_dir", "tenants_dir", "events_dir", "funnels_dir", "experiments_dir", "landing_dir")
     @classmethod
     def _anchor(cls, value: Path, info: ValidationInfo) -> Path:
         """A relative folder is one in the project folder, wherever the process was started from."""

@@ -6,7 +6,7 @@ from analytics_dagster.defs.labels import OWNERS
 from analytics_dagster.defs.previews import markdown_table
 from analytics_dagster.defs.resources import Warehouse
 from analytics_dagster.defs.tenant_partitions import follow_registry
-from analytics_dagster.registration import deploy_funnels, register_files
+from analytics_dagster.registration import deploy_experiments, deploy_funnels, register_files
 from analytics_dagster.tenancy import Change, load_tenant_files
 
 
@@ -17,6 +17,7 @@ def tenants(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Mater
     with warehouse.connect() as connection:
         registration = register_files(connection, configurations)
         funnels = deploy_funnels(connection, warehouse.settings.funnels_dir)
+        experiments = deploy_experiments(connection, warehouse.settings.experiments_dir)
     registered = registration.registered
     for tenant_id in registered.taken_over:
         context.log.warning("%s was added by a command; from now on its file says what it is", tenant_id)
@@ -26,6 +27,7 @@ def tenants(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.Mater
         metadata={
             "files": len(configurations),
             "funnels": funnels,
+            "experiments": experiments,
             "added": list(registered.added),
             "taken over by a file": list(registered.taken_over),
             "changes": markdown_table(Change, registered.changes),

@@ -57,7 +57,7 @@ class Translator(DagsterDbtTranslator):
         return spec
 
 
-# one asset registers tenants, their KPIs and funnels: several sources of dbt
+# one asset registers tenants, their KPIs, funnels and experiments: several sources of dbt
 TRANSLATOR = Translator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
 
 

@@ -1,13 +1,10 @@
 """Funnels in files: `funnels/*.yaml`, one in each, named after it."""
 
-import json
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.schemas.funnels import Funnel, FunnelStep
-from analytics_dagster.schemas.yaml_files import Declared, FileFaultError, advice, content_of
+from analytics_dagster.schemas.yaml_files import Declared, advice, contract_in
 
 
 class FunnelFileError(AnalyticsError):
@@ -24,14 +21,9 @@ def load_funnels(folder: Path) -> list[Funnel]:
 
 def _read(path: Path) -> Funnel | list[str]:
     """A funnel, or the faults of its file."""
-    try:
-        funnel = Funnel.model_validate_json(json.dumps(content_of(path), default=str))
-    except FileFaultError as fault:
-        return [str(fault)]
-    except ValidationError as error:
-        return [_advice(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
-    except (TypeError, ValueError):  # a key that JSON does not know
-        return ["has a key that is no text: put it in quotes"]
+    funnel = contract_in(path, Funnel, _advice)
+    if isinstance(funnel, list):
+        return funnel
     if funnel.funnel != path.stem:
         return [f"funnel: says {funnel.funnel!r}: rename the file to {funnel.funnel}.yaml, or correct it"]
     return funnel

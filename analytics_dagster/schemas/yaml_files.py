@@ -3,16 +3,19 @@
 All faults of all files are told at once, each with its file and field. What a declaration means is its own module's.
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from analytics_dagster.errors import AnalyticsError
 
 Thing = TypeVar("Thing")
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class FileFaultError(ValueError):
@@ -82,6 +85,20 @@ def content_of(path: Path) -> object:
         raise FileFaultError("is not UTF-8: save it as UTF-8") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date and is none
         raise FileFaultError(f"is not plain YAML: {' '.join(str(error).split())}: correct this place") from None
+
+
+def contract_in(
+    path: Path, model: type[Model], advise: Callable[[tuple[int | str, ...], str, str], str]
+) -> Model | list[str]:
+    """What a file says, by its contract; or its faults, as `advise` words them."""
+    try:
+        return model.model_validate_json(json.dumps(content_of(path), default=str))
+    except FileFaultError as fault:
+        return [str(fault)]
+    except ValidationError as error:
+        return [advise(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
+    except (TypeError, ValueError):  # a key that JSON does not know
+        return ["has a key that is no text: put it in quotes"]
 
 
 def advice(location: Sequence[int | str], rule: str, message: str, *, whole: str, known: Iterable[str]) -> str:

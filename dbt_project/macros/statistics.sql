@@ -33,6 +33,20 @@
     case when {{ z }} > 0 then 1 - {{ normal_tail(z) }} else {{ normal_tail(z) }} end
 {%- endmacro %}
 
+{# The z with P(|Z| > z) = alpha, for alpha from 1e-10 to 0.15: Wichura's AS 241 (1988), the part for the tails. #}
+{% macro two_sided_z(alpha) -%}
+    {%- set above = [
+        '0.000774545014278341407640', '0.0227238449892691845833', '0.241780725177450611770', '1.27045825245236838258',
+        '3.64784832476320460504', '5.76949722146069140550', '4.63033784615654529590', '1.42343711074968357734',
+    ] -%}
+    {%- set below = [
+        '0.00000000105075007164441684324', '0.000547593808499534494600', '0.0151986665636164571966',
+        '0.148103976427480074590', '0.689767334985100004550', '1.67638483018380384940', '2.05319162663775882187', '1',
+    ] -%}
+    {%- set r = '(sqrt(-ln(' ~ alpha ~ ' / 2)) - 1.6)' -%}
+    {{ polynomial(r, above) }} / {{ polynomial(r, below) }}
+{%- endmacro %}
+
 {#
     P(X > x) of chi-square with df degrees of freedom (bigint): that of one degree (or two, if df is even), and a term for
     each two more, (x/2)^a exp(-x/2) / gamma(a + 1), in logarithms, because either factor can leave the range.

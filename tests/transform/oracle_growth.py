@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from analytics_dagster.schemas.funnels import Funnel
-from analytics_dagster.tenancy.funnels import declare_funnels
+from analytics_dagster.tenancy.declared import declare_funnels
 
 if TYPE_CHECKING:
     import psycopg

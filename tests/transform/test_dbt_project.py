@@ -110,6 +110,7 @@ def test_sources_are_the_assets_before_dbt(content: dict[str, Any]) -> None:
         "tenancy.tenants": ["tenants"],
         "tenancy.custom_kpis": ["tenants"],
         "tenancy.funnels": ["tenants"],
+        "tenancy.experiments": ["tenants"],
         "quality.holds": ["quality_gate"],
     }
     # what steers a build is no data, and would be a stranger in the asset graph
@@ -140,7 +141,11 @@ def test_a_model_is_stale_when_what_decides_its_rows_changes(content: dict[str, 
     assert "fct_user_days" not in edit("model.analytics.dim_users", "raw_code")
     assert edit("model.analytics.fct_sessions", "raw_code") >= {"fct_sessions", "fct_user_days", "kpi_daily"}
     assert edit("model.analytics.stg_tenants", "raw_code") == tables
-    assert edit("macro.analytics.decimal_property", "macro_sql") == tables - {"dim_tenants", "int_funnels"}
+    assert edit("macro.analytics.decimal_property", "macro_sql") == tables - {
+        "dim_tenants",
+        "int_experiments",
+        "int_funnels",
+    }
     assert edit("model.analytics.kpi_daily", "description") == set()
     assert edit("macro.analytics.isolation_rules", "macro_sql") == set()
 

@@ -15,7 +15,7 @@ from analytics_dagster.transform import build, prepare
 from analytics_dagster.warehouse import WarehouseUrl
 
 TENANT = "tenant_id"
-REFERENCE = {"funnels"}  # what is declared for all tenants: a copy of it is on every node
+REFERENCE = {"experiments", "funnels"}  # what is declared for all tenants: a copy of it is on every node
 
 
 def broken_rules(sql: str) -> list[str]:

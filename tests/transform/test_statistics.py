@@ -30,6 +30,12 @@ def test_the_normal_distribution(connection: psycopg.Connection) -> None:
     assert tail == pytest.approx(wanted, rel=1e-5, abs=0)
 
 
+def test_the_z_of_an_alpha(connection: psycopg.Connection) -> None:
+    alphas = [n / 10_000 for n in range(1, 1001)]
+    wanted = [NormalDist().inv_cdf(1 - alpha / 2) for alpha in alphas]
+    assert tabulated(connection, "two_sided_z", alphas) == pytest.approx(wanted, rel=1e-13)
+
+
 @pytest.mark.parametrize("df", [1, 2, 3, 4, 5, 6, 7, 10, 31, 200])
 def test_the_chi_square_distribution(connection: psycopg.Connection, df: int) -> None:
     """Against the integral of its density, by Simpson's rule."""

@@ -1,0 +1,5 @@
+-- Which experiments are declared: what experiments/*.yaml says, as the last deployment read it.
+create table tenancy.experiments (
+    file text primary key,
+    declaration jsonb not null
+);
