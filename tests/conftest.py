@@ -21,7 +21,10 @@ _numbers = itertools.count()
 SHARED = {
     "tests/cli/test_end_to_end.py": "end to end",
     "tests/cli/test_cli_commands.py": "end to end",
+    "tests/cli/test_bi_tools.py": "end to end",
     "tests/cli/test_grafana.py": "end to end",
+    "tests/cli/test_spreadsheet.py": "end to end",
+    "tests/cli/test_superset.py": "end to end",
     "tests/cli/test_ui.py": "end to end",
     "tests/test_crashes.py": "crashes",
     "tests/transform/test_marts.py": "marts",
