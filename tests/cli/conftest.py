@@ -45,7 +45,7 @@ def end_to_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndToEnd]:
     assert platform.server.wait_until_stopped(20), "a process still uses the warehouse"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: while it is open, no other test can run an event loop
 def browser() -> Iterator[object]:
     if CHROMIUM is None:
         pytest.skip("there is no chromium on this machine")
