@@ -26,8 +26,11 @@ hypothesis.settings.load_profile("unhurried")
 SHARED = {
     "tests/cli/test_end_to_end.py": "end to end",
     "tests/cli/test_cli_commands.py": "end to end",
+    "tests/cli/test_bi_tools.py": "end to end",
     "tests/cli/test_grafana.py": "end to end",
     "tests/cli/test_marts_are_the_truth.py": "end to end",
+    "tests/cli/test_spreadsheet.py": "end to end",
+    "tests/cli/test_superset.py": "end to end",
     "tests/cli/test_ui.py": "end to end",
     "tests/test_crashes.py": "crashes",
     "tests/transform/test_marts.py": "marts",

@@ -1,4 +1,4 @@
-"""`bi`: logins for BI tools, each for the readers of one tenant or for the analyst."""
+"""`bi`: logins for BI tools, each for the readers of one tenant or for the analyst. `export` is `bi_export`."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
+from analytics_dagster.cli.bi_export import export
 from analytics_dagster.cli.console import errors, operator, out, print_json, table
 from analytics_dagster.cli.preparation import prepared
 from analytics_dagster.settings import Settings
@@ -14,11 +15,14 @@ from analytics_dagster.warehouse import WarehouseUrl, connect, server_status
 from analytics_dagster.warehouse.logins import Limits
 
 DEFAULT = Limits()
-logins = typer.Typer(help="Logins for BI tools: grant, list, revoke.", no_args_is_help=True)
+logins = typer.Typer(
+    help="Logins for BI tools: grant, list, revoke; and a mart as a file for a spreadsheet.", no_args_is_help=True
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
 def register(app: typer.Typer) -> None:
+    logins.command()(export)
     app.add_typer(logins, name="bi")
 
 

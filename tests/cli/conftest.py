@@ -1,11 +1,15 @@
-"""One platform, made from nothing by the real command line; the tests of this folder read it."""
+"""One platform, made from nothing by the real command line, and a browser; the tests of this folder read them."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from subprocess import CompletedProcess
 
 import pytest
 from platform_process import Platform
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @dataclass(repr=False)
@@ -39,3 +43,14 @@ def end_to_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndToEnd]:
     finally:
         platform.server.release()
     assert platform.server.wait_until_stopped(20), "a process still uses the warehouse"
+
+
+@pytest.fixture(scope="module")  # no longer: while it is open, no other test can run an event loop
+def browser() -> Iterator[object]:
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on this machine")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield chromium
+        chromium.close()

@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import time
+import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +20,7 @@ from analytics_dagster.warehouse import EmbeddedServer, WarehouseUrl, connect
 
 PROGRAM = Path(sys.executable).with_name("analytics-dagster")
 TRACEBACK = "Traceback (most recent call last)"
+PATIENCE = 90  # seconds
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -34,6 +38,22 @@ def cli(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def until(condition, process=None, log=None):
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        ended = process is not None and process.poll() is not None
+        assert not ended, log.read_text()
+        assert time.monotonic() < deadline, log.read_text() if log else "still not so"
+        time.sleep(0.1)
+    return found
+
+
+def answers(address: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our own address
+        return answer.status == 200
+    return False
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Every mart that `run` made of the sample is what plain Python makes of the events that the sample meant.
 
 The simulator says them again, as they were before its faults: nothing is read back from files or from raw.events.
-What is declared beside events (tenants, custom KPIs, funnels) is taken from its files.
+What is declared beside events (tenants, custom KPIs, funnels, experiments) is taken from its files.
 """
 
 from collections import defaultdict
@@ -10,6 +10,7 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
+import oracle_experiments
 import oracle_growth
 import oracle_kpis
 import pytest
@@ -54,6 +55,7 @@ def truth(end_to_end) -> dict[str, Rows]:
     found["dim_tenants"] = {tuple(of[name] for name in TENANT_COLUMNS.split(", ")) for of in tenants.values()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(oracle_growth, "FUNNELS", declared("funnels"))
+        patch.setattr(oracle_experiments, "DECLARED", dict(enumerate(declared("experiments"))))
         patch.setattr(oracle_kpis, "CUSTOM", custom_kpis(tenants.values()))
         for of_tenant in events.values():
             for mart, rows in computed(of_tenant).items():

@@ -2,28 +2,22 @@
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from platform_process import PROGRAM, TRACEBACK, environment
+from platform_process import PATIENCE, PROGRAM, TRACEBACK, answers, environment, until
 
 from analytics_dagster.cli.ui import PORTS_TRIED, free_port
 from analytics_dagster.defs.labels import GROUPS
 from analytics_dagster.errors import AnalyticsError
 
 pytestmark = pytest.mark.slow
-
-PATIENCE = 90
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @dataclass
@@ -57,22 +51,6 @@ def ui(end_to_end, folder: Path, *arguments: str, **variables: str) -> Iterator[
         process.wait(PATIENCE)
 
 
-def until(condition, process=None, log=None):
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        ended = process is not None and process.poll() is not None
-        assert not ended, log.read_text()
-        assert time.monotonic() < deadline, log.read_text() if log else "still not so"
-        time.sleep(0.1)
-    return found
-
-
-def answers(address: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our own address
-        return answer.status == 200
-    return False
-
-
 def processes_of(state: Path) -> list[str]:
     """Every process that was started for this state folder, but those of the warehouse, which is in use here."""
     found = []
@@ -95,17 +73,6 @@ def test_without_a_free_port_the_setting_is_named(monkeypatch):
     monkeypatch.setattr("analytics_dagster.cli.ui.PORTS_TRIED", 1)
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AnalyticsError, match="ANALYTICS_UI_PORT"):
         free_port("127.0.0.1", taken.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium on this machine")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.browser
