@@ -18,6 +18,7 @@ import yaml
 from histories import Event, Rows, Tenant, columns_of_marts, computed
 
 from analytics_dagster.sample import intended_events
+from analytics_dagster.schemas.experiment_files import load_experiments
 from analytics_dagster.settings import PROJECT_ROOT
 from analytics_dagster.tenancy import load_tenant_files
 
@@ -55,7 +56,7 @@ def truth(end_to_end) -> dict[str, Rows]:
     found["dim_tenants"] = {tuple(of[name] for name in TENANT_COLUMNS.split(", ")) for of in tenants.values()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(oracle_growth, "FUNNELS", declared("funnels"))
-        patch.setattr(oracle_experiments, "DECLARED", dict(enumerate(declared("experiments"))))
+        patch.setattr(oracle_experiments, "EXPERIMENTS", load_experiments(PROJECT_ROOT / "experiments"))
         patch.setattr(oracle_kpis, "CUSTOM", custom_kpis(tenants.values()))
         for of_tenant in events.values():
             for mart, rows in computed(of_tenant).items():

@@ -250,10 +250,7 @@ def test_a_failing_model_is_named_and_its_table_stays(platform: Platform, events
     with pytest.raises(BuildFailedError, match=r"fct_payments: .*duplicate key") as error:
         platform.build([first.load_day])
     assert [node.name for node in error.value.result.failed] == ["fct_payments"]
-    assert {node.name for node in error.value.result.nodes if node.status == "skipped"} >= {
-        "int_mrr_changes",
-        "customer_rfm",
-    }
+    assert "customer_rfm" in {node.name for node in error.value.result.nodes if node.status == "skipped"}
     left_alone = {node.name for node in error.value.result.nodes if not node.passed}
     after = platform.marts()
     assert {mart: after[mart] for mart in after if mart in left_alone} == {
