@@ -108,6 +108,9 @@ def deployed(
         _opened(replace(server, database=DEPLOYED), tmp_path_factory.mktemp("deploy"), patch) as platform,
     ):
         assert platform.deploy(), platform.messages
+    with connect(server, autocommit=True) as connection:
+        # the launcher keeps its connections, and nobody may copy a database that is in use
+        connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [DEPLOYED])
     return DEPLOYED
 
 
