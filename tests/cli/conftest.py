@@ -31,7 +31,8 @@ def end_to_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndToEnd]:
         },
     )
     try:
-        with processes_unmeasured():  # three months of Dagster's log, and no line that no smaller run measures
+        # three months of Dagster's log; smaller runs measure its lines, but for the few of a trained model
+        with processes_unmeasured():
             platform.first = platform.cli("run")
         assert platform.first.returncode == 0, platform.first.stderr
         platform.after_first = platform.tables()
