@@ -1,8 +1,10 @@
 """One embedded PostgreSQL for the whole test process; a template database makes a fresh one cheap."""
 
 import itertools
+import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
+from unmeasured import unmeasured
 from xdist.scheduler import LoadScopeScheduling
 
+from analytics_dagster.settings import load_settings
 from analytics_dagster.warehouse import EmbeddedServer, WarehouseUrl, connect, migrate
 
 _numbers = itertools.count()
@@ -78,6 +82,28 @@ def warehouse(server: WarehouseUrl, template: str) -> Iterator[WarehouseUrl]:
     yield replace(server, database=name)
     with connect(server, autocommit=True) as connection:
         connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def parsed_dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], None]]:
+    """Puts the parsed dbt project into a state folder; it is parsed once for all workers of the run. From then on,
+    dbt's own lines are not measured in this process."""
+    from dbt.cli.main import dbtRunner
+
+    from analytics_dagster.transform import ensure_manifest
+
+    own = tmp_path_factory.getbasetemp()
+    of_all_workers = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dbtRunner, "invoke", unmeasured(dbtRunner.invoke))
+        manifest = ensure_manifest(load_settings(state_dir=of_all_workers / "parsed dbt"))
+
+        def put_into(state: Path) -> None:
+            (state / "dbt").mkdir(parents=True)
+            for file in (manifest, manifest.with_suffix(".fingerprint")):
+                shutil.copy(file, state / "dbt")
+
+        yield put_into
 
 
 @pytest.fixture

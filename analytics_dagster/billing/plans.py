@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.schemas.base import Contract
+from analytics_dagster.schemas.yaml_files import parsed
 
 PLANS_FILE = Path(__file__).with_name("plans.yaml")
 
@@ -144,7 +145,7 @@ class Plans(Contract):
 
 def load_plans(path: Path = PLANS_FILE) -> Plans:
     try:
-        return Plans.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Plans.model_validate(parsed(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].removeprefix('Value error, ')}".lstrip(": ")

@@ -17,6 +17,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.schemas.base import Contract
+from analytics_dagster.schemas.yaml_files import parsed
 
 INVENTORY_FILE = Path(__file__).with_name("personal_data.yaml")
 SCHEMAS = ("raw", "intermediate", "marts", "ml", "billing", "tenancy", "quality", "compliance")
@@ -76,7 +77,7 @@ class Inventory(Contract):
 
 def load_inventory(path: Path = INVENTORY_FILE) -> Inventory:
     try:
-        return Inventory.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Inventory.model_validate(parsed(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors())
         raise AnalyticsError(

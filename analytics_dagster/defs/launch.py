@@ -29,6 +29,8 @@ class Launcher:
     """Asks what is due, runs it, and asks again: each stage makes the next one due."""
 
     def __init__(self, instance: dg.DagsterInstance, url: WarehouseUrl, settings: Settings, fd: int) -> None:
+        # keeps its connections: else each of thousands of events opens two, which is half of the time it takes
+        instance.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=20)
         self.instance = instance
         self.url = url
         self.settings = settings
@@ -121,8 +123,6 @@ def _first_words(error: Any) -> str:  # Dagster does not export the type
 def main(arguments: Sequence[str]) -> int:
     what, fd, *words = arguments
     with dg.DagsterInstance.get() as instance:
-        # keeps its connections: else each of thousands of events opens two, which is half of the time it takes
-        instance.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=20)
         launcher = Launcher(instance, warehouse_url(settings()), settings(), int(fd))
         match what, words:
             case "backfill", [first, last, *tenants]:

@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -82,11 +82,13 @@ class Platform:
 
 
 @pytest.fixture(scope="session")
-def code_location(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+def code_location(tmp_path_factory: pytest.TempPathFactory, parsed_dbt: Callable[[Path], None]) -> ModuleType:
     """`analytics_dagster.definitions`, with the manifest of dbt in a folder of the test's."""
     assert loading_days.start.date().isoformat() == FIRST_DAY, "partitions were imported before their settings"
+    state = tmp_path_factory.mktemp("code location")
+    parsed_dbt(state)
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        patch.setenv("ANALYTICS_STATE_DIR", str(tmp_path_factory.mktemp("code location")))
+        patch.setenv("ANALYTICS_STATE_DIR", str(state))
         settings.cache_clear()
         # as in a process of its own, where the package excuses what it uses; and a parser that dagster-dbt brings along
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -108,6 +110,9 @@ def deployed(
         _opened(replace(server, database=DEPLOYED), tmp_path_factory.mktemp("deploy"), patch) as platform,
     ):
         assert platform.deploy(), platform.messages
+    with connect(server, autocommit=True) as connection:
+        # the launcher keeps its connections, and nobody may copy a database that is in use
+        connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [DEPLOYED])
     return DEPLOYED
 
 

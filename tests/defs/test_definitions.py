@@ -17,7 +17,9 @@ KNOWN = ["sqlglotrs is deprecated", "The `__fields__` attribute is deprecated"]
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def found(tmp_path_factory, parsed_dbt):
+    state = tmp_path_factory.mktemp("definitions")
+    parsed_dbt(state)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANALYTICS_")}
     done = subprocess.run(
         [
@@ -25,7 +27,7 @@ def found(tmp_path_factory):
             *(word for message in KNOWN for word in ("-W", f"ignore:{message}")),
             str(HERE / "inspect_definitions.py"),
         ],
-        env=environment | {"ANALYTICS_STATE_DIR": str(tmp_path_factory.mktemp("definitions"))},
+        env=environment | {"ANALYTICS_STATE_DIR": str(state)},
         cwd=tmp_path_factory.mktemp("elsewhere"),
         capture_output=True,
         text=True,

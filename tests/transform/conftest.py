@@ -1,6 +1,6 @@
 """A database owned by an ordinary user, as on somebody's own server: row-level security binds its owner too."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +15,10 @@ OWNER = "transform_owner"
 
 
 @pytest.fixture(scope="session")
-def dbt_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return load_settings(state_dir=tmp_path_factory.mktemp("state"))
+def dbt_settings(tmp_path_factory: pytest.TempPathFactory, parsed_dbt: Callable[[Path], None]) -> Settings:
+    state = tmp_path_factory.mktemp("state")
+    parsed_dbt(state)
+    return load_settings(state_dir=state)
 
 
 @pytest.fixture(scope="session")
