@@ -122,7 +122,7 @@ def test_everything_is_in_its_own_schema(trained: WarehouseUrl) -> None:
     with connect(trained) as connection:
         [found] = connection.execute(
             "select array_agg(distinct schemaname) from pg_tables where tablename in "
-            "('alembic_version', 'experiments', 'runs', 'registered_models', 'model_versions', 'logged_models')"
+            "('alembic_version', 'experiment_tags', 'runs', 'registered_models', 'model_versions', 'logged_models')"
         ).fetchone() or [None]
     assert found == ["mlflow"]
 
