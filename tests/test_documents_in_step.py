@@ -29,7 +29,7 @@ MAKE = re.compile(r"(?<![\w./-])make((?: [a-z][a-z-]*)+)")
 COMMAND = re.compile(r"(?<![\w-])analytics-dagster ([^\n|;`]*)")
 VARIABLE = re.compile(r"\bANALYTICS_[A-Z_]+\b")
 TABLE = re.compile(
-    r"\b(raw|quality|pipeline|tenancy|ml|billing|compliance|staging|intermediate|marts)\.([a-z_]+)\b(?!\.|\()"
+    r"(?<![/\w])(raw|quality|pipeline|tenancy|ml|billing|compliance|staging|intermediate|marts)\.([a-z_]+)\b(?!\.|\()"
 )
 PATH = re.compile(r"(?<![\w<>/.=-])\.?[\w.-]+(?:/[\w.-]+)+/?|\b[\w-]+\.(?:md|py|sql|ya?ml|toml|lock)\b")
 
