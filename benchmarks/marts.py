@@ -218,7 +218,7 @@ def main() -> None:
             platform = Platform(replace(url, database="marts_benchmark"), manifest, size)
             platform.prepare()
             builds, asked = grow(platform, given.repeat)
-            questions, more = dashboards(platform, 50)
+            questions, more = dashboards(platform, 200)
             elsewhere = alternatives(platform, Path(folder), 50)
         server.wait_until_stopped()
     asked += more
