@@ -1,6 +1,5 @@
 """`bi export`: a mart's rows of one tenant as a file for a spreadsheet; what is in it is `tenancy.spreadsheet`."""
 
-import secrets
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 
 from analytics_dagster.cli.console import errors
 from analytics_dagster.cli.preparation import prepared
+from analytics_dagster.documents import whole_or_none
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.tenancy import spreadsheet
 from analytics_dagster.warehouse import connect
@@ -35,17 +35,13 @@ def export(
             rows = spreadsheet.export(connection, tenant, mart, days, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         else:
-            draft = out.with_name(f".{out.name}.{secrets.token_hex(6)}.tmp")
             try:
-                with draft.open("xb") as file:
+                with whole_or_none(out) as file:
                     rows = spreadsheet.export(connection, tenant, mart, days, file)
-                draft.replace(out)
             except OSError as error:
                 raise AnalyticsError(
                     f"the file cannot be written: {error.strerror or error}",
                     where=str(out),
                     remedy="name another place",
                 ) from None
-            finally:
-                draft.unlink(missing_ok=True)
     errors.print(f"{rows:,} rows of {mart}", markup=False, highlight=False)

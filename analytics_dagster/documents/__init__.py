@@ -7,7 +7,7 @@ extends `base.html.j2`. Nothing here reads a clock or a database: the same value
 from analytics_dagster.documents.months import check_month, last_day, month_title, next_month
 from analytics_dagster.documents.paths import check_tenant_id, document_path
 from analytics_dagster.documents.rendering import render
-from analytics_dagster.documents.writing import WrittenDocument, sha256_of, write
+from analytics_dagster.documents.writing import WrittenDocument, sha256_of, whole_or_none, write
 
 __all__ = [
     "WrittenDocument",
@@ -19,5 +19,6 @@ __all__ = [
     "next_month",
     "render",
     "sha256_of",
+    "whole_or_none",
     "write",
 ]

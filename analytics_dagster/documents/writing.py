@@ -3,8 +3,11 @@
 import hashlib
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from analytics_dagster.errors import AnalyticsError
 
@@ -19,19 +22,26 @@ def sha256_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write(path: Path, text: str) -> WrittenDocument:
+@contextmanager
+def whole_or_none(path: Path) -> Iterator[BinaryIO]:
+    """A draft beside the file that takes its place at the end, or is gone."""
     # not tempfile: its files are readable by their owner alone, and the rename would keep that
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
+        with draft.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write(path: Path, text: str) -> WrittenDocument:
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with draft.open("xb") as file:
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with whole_or_none(path) as file:
+            file.write(text.encode())
     except OSError as error:
         raise AnalyticsError(
             f"a document cannot be written: {error.strerror or error}",
