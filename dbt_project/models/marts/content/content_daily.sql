@@ -84,5 +84,5 @@ select
     users,
     trend
 from final
--- a dashboard reads many days of one tenant: side by side on the disk they are a tenth of the pages
+-- a dashboard reads many days of one tenant: side by side on the disk they lie on fewer pages
 order by tenant_id, day
