@@ -93,9 +93,10 @@ def _failures(frame: pd.DataFrame, expectations: Sequence[Expectation]) -> dict[
     columns = sorted({expectation.column for expectation in rules.values()})
     # without index columns a result names positions, which is four times as fast when many rows fail
     measures = frame[columns].astype("float64").reset_index(drop=True)
+    numbered = list(rules)
     failed: dict[Rule, frozenset[int]] = {}
     for outcome in _validated(measures, list(rules.values())):
-        rule = list(rules)[outcome.expectation_config.meta["rule"]]
+        rule = numbered[outcome.expectation_config.meta["rule"]]
         positions = outcome.result.get("unexpected_index_list")
         if positions is None:
             raise _unusable(rules[rule], outcome.exception_info)
