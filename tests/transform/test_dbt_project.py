@@ -111,7 +111,7 @@ def test_sources_are_the_assets_before_dbt(content: dict[str, Any]) -> None:
         "tenancy.custom_kpis": ["tenants"],
         "tenancy.funnels": ["tenants"],
         "tenancy.experiments": ["tenants"],
-        "quality.holds": ["quality_gate"],
+        "pipeline.fronts": ["quality_gate"],
         "quality.scores": ["quality_gate"],
     }
     # what steers a build is no data, and would be a stranger in the asset graph
