@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     data_docs_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s?#]+$",
-        description="Where a web server of yours shows the Data Docs: links lead there, and `make ui` shows none itself.",
+        description="Where a web server of yours shows the Data Docs: links lead there, `make ui` shows none.",
     )
 
     collector_host: str = Field(default="127.0.0.1", description="Address that the HTTP collector listens on.")

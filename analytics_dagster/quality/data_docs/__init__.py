@@ -3,15 +3,11 @@
 Great Expectations' own load scripts from outside and know no tenants.
 """
 
-from analytics_dagster.quality.data_docs.asked import asked_in
-from analytics_dagster.quality.data_docs.facts import Asked
 from analytics_dagster.quality.data_docs.places import data_docs_url, run_page, suite_page, tenant_page
 from analytics_dagster.quality.data_docs.writing import Written, write, write_all, write_for_run, write_for_tenants
 
 __all__ = [
-    "Asked",
     "Written",
-    "asked_in",
     "data_docs_url",
     "run_page",
     "suite_page",

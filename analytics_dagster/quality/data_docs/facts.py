@@ -5,18 +5,6 @@ from datetime import date, datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """An expectation as its suite states it; a tenant's own thresholds may change what is asked of it."""
-
-    suite: str
-    name: str
-    severity: str
-    notes: str
-    expected: str
-    measure: str
-
-
-@dataclass(frozen=True, slots=True)
 class Tenant:
     tenant_id: str
     name: str

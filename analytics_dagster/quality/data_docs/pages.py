@@ -1,6 +1,6 @@
 """The four kinds of pages: what each shows of the facts, and in which order."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from statistics import fmean
@@ -10,8 +10,9 @@ from markupsafe import Markup, escape
 
 from analytics_dagster import documents
 from analytics_dagster.quality.data_docs import drawing, places, wording
-from analytics_dagster.quality.data_docs.facts import Asked, Facts, Judged, Run, Tenant
+from analytics_dagster.quality.data_docs.facts import Facts, Judged, Run, Tenant
 from analytics_dagster.quality.data_docs.reading import RUNS_LISTED
+from analytics_dagster.quality.suite_files import Suite
 
 STAGES = {"loads": "loads", "marts": "published marts"}
 ORDER = {"held": 0, "flagged": 1, "released": 2, "passed": 3}
@@ -53,10 +54,9 @@ class Links:
 class Pages:
     """Renders pages out of one reading of the tables."""
 
-    def __init__(self, facts: Facts, asked: Iterable[Asked], pages: Collection[str]) -> None:
+    def __init__(self, facts: Facts, suites: Sequence[Suite], pages: Collection[str]) -> None:
         self.facts = facts
-        self.suites = {suite: list(group) for suite, group in groupby(asked, key=lambda line: line.suite)}
-        self._measures = {(line.suite, line.name): line.measure for group in self.suites.values() for line in group}
+        self.suites = {suite.name: suite for suite in suites}
         self._names = {tenant.tenant_id: tenant.name for tenant in facts.tenants}
         self._links = {up: Links(up, pages) for up in ("", "../")}
 
@@ -131,7 +131,7 @@ class Pages:
                     "lately": facts.failed_lately.get((suite, line.name), []),
                     "bars": self._strip(suite, line.name, judged),
                 }
-                for line in self.suites[suite]
+                for line in self.suites[suite].expectations
             ],
         )
 
@@ -149,7 +149,7 @@ class Pages:
         }
 
     def _suite_line(self, suite: str) -> Mapping[str, Any]:
-        asked = self.suites[suite]
+        asked = self.suites[suite].expectations
         failing = [any(v.suite == suite for v in verdicts) for verdicts in self.facts.failing.values()]
         return {
             "name": suite,
@@ -166,12 +166,9 @@ class Pages:
     def _name_of(self, tenant_id: str) -> str:
         return self._names.get(tenant_id, tenant_id)
 
-    def _measure(self, verdict: Judged) -> str:
-        return wording.measure_in(verdict.expected) or self._measures.get((verdict.suite, verdict.expectation), "")
-
     def _render(self, template: str, *, up: str = "../", **values: Any) -> str:
         shared: dict[str, Callable[..., str]] = {
-            "observed": lambda verdict: wording.amount(self._measure(verdict), verdict.observed),
+            "observed": lambda verdict: wording.amount(wording.measure_in(verdict.expected), verdict.observed),
             "wanted": lambda verdict: wording.asked(verdict.expected),
             "name_of": self._name_of,
             "days_of": days_of,

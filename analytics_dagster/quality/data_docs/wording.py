@@ -11,7 +11,11 @@ SPOKEN = {"kpi": "KPI", "kpis": "KPIs", "mrr": "MRR", "utc": "UTC"}
 PRECISE = 100  # from here on, nobody reads the decimals
 NOTHING = "nothing to observe"
 SHARES = ("_share", "mix_shift")
-_BOUNDS = re.compile(r"(?:(?P<low>\S+) <= )?(?P<measure>[a-z][a-z0-9_]*)(?: (?P<sign><=|>=) (?P<bound>\S+))?")
+_BOUNDS = re.compile(
+    r"(?:(?P<low>\S+) (?P<above><=?) )?(?P<measure>[a-z][a-z0-9_]*)"
+    r"(?: (?P<sign>[<>]=?) (?P<bound>\S+)| (?P<words>is .+))?"
+)
+_SIGNS = {"<=": "at most", "<": "less than", ">=": "at least", ">": "more than"}
 
 
 @lru_cache(4096)
@@ -42,31 +46,24 @@ def amount(measure: str, value: float | None) -> str:
 
 @lru_cache(4096)
 def measure_in(expected: str) -> str:
-    """The measure that a recorded expectation bounds; empty when it says it in other words."""
-    found = _BOUNDS.match(expected)
-    return found["measure"] if found and (found["low"] or found["sign"]) else ""
+    """The measure that a recorded expectation is about; empty when it says it in other words."""
+    found = _BOUNDS.fullmatch(expected)
+    return found["measure"] if found else ""
 
 
 @lru_cache(4096)
 def asked(expected: str) -> str:
-    """`0.1 <= new_share <= 0.5` as "10% to 50%"; what is no such line stays as it was recorded."""
-    found = _BOUNDS.fullmatch(expected.strip())
-    if found is None:
+    """`0.1 <= new_share <= 0.5` as "at least 10%, at most 50%"; what is no such line stays as it was recorded."""
+    found = _BOUNDS.fullmatch(expected)
+    if found is None or not (found["low"] or found["sign"] or found["words"]):
         return expected
+    if found["words"]:
+        return found["words"].removeprefix("is ")
+    bounds = [(found["above"] and found["above"].replace("<", ">"), found["low"]), (found["sign"], found["bound"])]
     try:
-        low, bound = (None if text is None else float(text) for text in (found["low"], found["bound"]))
+        return ", ".join(f"{_SIGNS[sign]} {amount(found['measure'], float(bound))}" for sign, bound in bounds if sign)
     except ValueError:
         return expected
-    measure = found["measure"]
-    match low, found["sign"]:
-        case None, "<=":
-            return f"at most {amount(measure, bound)}"
-        case None, ">=":
-            return f"at least {amount(measure, bound)}"
-        case float(), "<=":
-            return f"{amount(measure, low)} to {amount(measure, bound)}"
-        case _:
-            return expected
 
 
 def reason(text: str) -> str:

@@ -5,7 +5,7 @@ earlier runs stay as they were written. Writers take turns by a lock in the data
 state over a newer one.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,8 @@ import psycopg
 
 from analytics_dagster import documents
 from analytics_dagster.quality.data_docs import places, reading
-from analytics_dagster.quality.data_docs.asked import asked_in
-from analytics_dagster.quality.data_docs.facts import Asked
 from analytics_dagster.quality.data_docs.pages import Pages
+from analytics_dagster.quality.suite_files import Suite, read_suites
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
 LOCK = "quality.data_docs"
@@ -32,7 +31,7 @@ class Written:
 def write(
     connection: psycopg.Connection,
     folder: Path,
-    suites: Iterable[Asked],
+    suites: Sequence[Suite],
     *,
     judgements: Collection[int] | None = None,
     of_tenants: Collection[str] = (),
@@ -49,14 +48,13 @@ def write(
         touched = {*reading.judged_tenants(connection, numbers), *of_tenants, *missing}
     chosen = [tenant for tenant in tenants if tenant.tenant_id in touched]
     facts = reading.read(connection, tenants, judgements=numbers, of_tenants=[tenant.tenant_id for tenant in chosen])
-    asked = tuple(suites)
     runs = [facts.runs[number] for number in numbers if number in facts.runs]
     written = {
         *(places.tenant_page(tenant.tenant_id) for tenant in chosen),
         *(places.run_page(run.judgement_id) for run in runs),
-        *(places.suite_page(line.suite) for line in asked),
+        *(places.suite_page(suite.name) for suite in suites),
     }
-    pages = Pages(facts, asked, there | written)
+    pages = Pages(facts, suites, there | written)
 
     def rendered() -> Iterator[tuple[str, str]]:
         for run in runs:
@@ -75,18 +73,18 @@ def write_for_run(url: WarehouseUrl, folder: Path, expectations_dir: Path, run_i
     """The pages that the judgements of a run changed."""
     with _turn(url) as connection:
         judgements = reading.judgements_of(connection, run_id)
-        return write(connection, folder, asked_in(expectations_dir), judgements=judgements)
+        return write(connection, folder, read_suites(expectations_dir), judgements=judgements)
 
 
 def write_all(url: WarehouseUrl, folder: Path, expectations_dir: Path) -> Written:
     with _turn(url) as connection:
-        return write(connection, folder, asked_in(expectations_dir))
+        return write(connection, folder, read_suites(expectations_dir))
 
 
 def write_for_tenants(url: WarehouseUrl, folder: Path, expectations_dir: Path, tenants: Collection[str]) -> Written:
     """The pages of some tenants, after a person changed something that no judgement tells."""
     with _turn(url) as connection:
-        return write(connection, folder, asked_in(expectations_dir), judgements=(), of_tenants=tenants)
+        return write(connection, folder, read_suites(expectations_dir), judgements=(), of_tenants=tenants)
 
 
 @contextmanager
