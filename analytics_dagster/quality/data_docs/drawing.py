@@ -101,7 +101,7 @@ def calendar(days: Iterable[Day], last: date, link: Callable[[Day], str | None])
     width, height = _LEFT + WEEKS * _CELL, _TOP + 7 * _CELL
     return Markup(  # noqa: S704 - numbers, dates, words of ours and names of our files
         f'<svg class="calendar" viewBox="0 0 {width} {height}" role="img" aria-label="{said}">'
-        f"{''.join(months)}{names}{''.join(cells)}</svg>"
+        f'{"".join(months)}{names}<path class="none" d="{"".join(empty)}"/>{"".join(cells)}</svg>'
     )
 
 

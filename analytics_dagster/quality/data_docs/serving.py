@@ -4,6 +4,7 @@ Tenants' names stand in them, so the server listens on loopback only, and a page
 resolve to this machine is refused by the name it asks for.
 """
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,13 +13,12 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.quality.data_docs.places import INDEX, PAGE
 
 HOST = "127.0.0.1"
-NAMES = {HOST, "localhost"}
+NAMES = re.compile(rf"(?:{re.escape(HOST)}|localhost)(?::\d+)?")
 PORTS_TRIED = 50
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
@@ -52,8 +52,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.METHOD_NOT_ALLOWED, b"These pages can only be read.\n", Allow="GET, HEAD")
 
     def _found(self) -> tuple[HTTPStatus, bytes]:
-        asked_of = urlsplit(f"//{self.headers.get('Host', '')}").hostname
-        if asked_of not in NAMES:
+        if not NAMES.fullmatch(self.headers.get("Host", "")):
             return HTTPStatus.MISDIRECTED_REQUEST, b"Ask for localhost.\n"
         # a closed set of names, not a path to be made safe: what is no page of the site is not looked for
         page = self.path.partition("?")[0].removeprefix("/") or INDEX

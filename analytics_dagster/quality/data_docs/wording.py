@@ -76,6 +76,8 @@ def _digits(value: float) -> str:
     """Three figures that matter, whole numbers whole, a true minus."""
     if not math.isfinite(value):
         return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"  # and not -0
     if abs(value) >= PRECISE or float(value).is_integer():
         text = f"{value:,.0f}"
     else:
