@@ -9,9 +9,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import typer
 from psycopg import sql
 from psycopg.types.json import Jsonb
+from typer.testing import CliRunner
 
+from analytics_dagster.cli import quality_docs
 from analytics_dagster.quality import data_docs
 from analytics_dagster.quality.data_docs import drawing, places, wording
 from analytics_dagster.quality.data_docs.facts import Day
@@ -209,7 +212,7 @@ def test_every_tenant_suite_and_run_has_a_page(site):
 def test_the_index_tells_who_is_held_and_what_fails(site):
     says = site["index.html"].says
     assert re.search(r"Held tenants 1 ", says)
-    assert re.search(r"broken held since load 2026-05-30 2 loads waiting 2026-05-31 100\.0", says)
+    assert re.search(r"broken held since 2026-05-30 2 loads waiting 2026-05-31 100\.0", says)
     assert says.index("Broken Records") < says.index("A name")
     assert "Lines are well formed critical" in says
     assert "Marts are whole critical" in says
@@ -408,6 +411,16 @@ def test_a_run_writes_what_it_judged(warehouse, tmp_path):
     assert data_docs.write_for_tenants(warehouse, tmp_path, suites, ["calm"]).changed == ()
     assert data_docs.write_for_run(warehouse, tmp_path, suites, "no such run").changed == ()
     assert data_docs.write_all(warehouse, tmp_path, suites).changed == ()
+
+
+def test_a_person_can_have_all_of_it_written(warehouse, tmp_path, monkeypatch):
+    chosen = load_settings(state_dir=tmp_path)
+    monkeypatch.setattr(quality_docs, "prepared", lambda: (chosen, warehouse))
+    app = typer.Typer()
+    quality_docs.register(app)
+    done = CliRunner().invoke(app, [])
+    assert (done.exit_code, done.stdout) == (0, f"{tmp_path}/data_docs/index.html\n")
+    assert (tmp_path / "data_docs" / "suites" / "raw_events.html").is_file()
 
 
 @pytest.mark.parametrize(
