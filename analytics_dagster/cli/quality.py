@@ -1,6 +1,6 @@
 """`quality list|show|release|scores`: who is held and why, what was judged of a load, and taking a load on as it is.
 
-What they look like on a terminal is in `quality_views`.
+What they look like on a terminal is in `quality_views`; `docs` and `propose` have modules of their own.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analytics_dagster.cli import quality_docs
 from analytics_dagster.cli.console import login_name, out, print_json
 from analytics_dagster.cli.preparation import prepared
 from analytics_dagster.warehouse import connect
@@ -47,6 +48,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
 def register(app: typer.Typer) -> None:
+    quality_docs.register(quality)
     app.add_typer(quality, name="quality")
 
 
@@ -91,14 +93,17 @@ def show(
 def release(tenant: Tenant, day: Day, *, reason: Reason, actor: Actor = None, as_json: AsJson = False) -> None:
     """Take a held load on as it is. It stays released until its data changes; the next run serves it."""
     from analytics_dagster.cli import quality_views as views
+    from analytics_dagster.quality.data_docs import write_for_tenants
     from analytics_dagster.quality.listing import held
     from analytics_dagster.quality.releasing import release
 
     if not reason.strip():
         raise typer.BadParameter("say why this load is taken on as it is", param_hint="--reason")
-    with _connected() as connection:
+    chosen, url = prepared()
+    with connect(url) as connection:
         done = release(connection, tenant, day.date(), actor=actor or _actor(connection), reason=reason)
         still = [hold.load_day for hold in held(connection) if hold.tenant_id == tenant]
+    write_for_tenants(url, chosen.data_docs_dir, chosen.expectations_dir, [tenant])
     if as_json:
         print_json(asdict(done) | {"still_held": still})
         return
