@@ -32,6 +32,10 @@ from analytics_dagster.warehouse import WarehouseUrl, connect
 MODELS = PROJECT_ROOT / "dbt_project" / "models"
 MARTS = sorted(path.stem for path in (MODELS / "marts").rglob("*.sql"))
 INCREMENTAL = {*MARTS, *(path.stem for path in (MODELS / "intermediate").glob("*.sql"))}
+TELL_SCORE = (
+    "insert into pipeline.build_changes (relation, tenant_id, key) values ('quality.scores', %s, '2024-05-01')"
+    " on conflict (relation, tenant_id, key) do update set told_at = excluded.told_at"
+)
 
 
 class Platform:
@@ -159,8 +163,17 @@ def test_what_a_failed_build_changed_is_followed_by_the_next(platform: Platform,
             " on conflict do nothing",
             [newcomer.tenant.tenant_id, newcomer.wall.date()],
         )
-    build(platform.url, platform.manifest, build_id="repair")
+        connection.execute(TELL_SCORE, ["before"])
+
+    def judge_meanwhile(_message: object) -> None:
+        with connect(platform.url) as connection:
+            connection.execute(TELL_SCORE, ["meanwhile"])
+
+    build(platform.url, platform.manifest, build_id="repair", on_event=judge_meanwhile)
     assert platform.marts() == computed(events)
+    with connect(platform.url) as connection:
+        left = connection.execute("delete from pipeline.build_changes returning tenant_id").fetchall()
+    assert left == [("meanwhile",)], "what the gate tells while a build goes on is for the next one"
 
 
 def test_the_scope_lists_local_days_of_real_events(platform: Platform, events: list[Event]) -> None:
