@@ -1,4 +1,4 @@
-"""What was deployed last, and whether something else is due to be: dbt's project, files that declare."""
+"""What was deployed last, and whether something else is due to be: dbt's project, files that declare and judge."""
 
 import hashlib
 
@@ -9,10 +9,10 @@ from analytics_dagster.transform import project_fingerprint
 
 
 def fingerprint(settings: Settings) -> str:
-    """Changes with the dbt project and with any file of a tenant, a funnel or an experiment."""
+    """Changes with the dbt project and with any file of a tenant, a funnel, an experiment or a suite."""
     digest = hashlib.sha256(project_fingerprint(settings.dbt_project_dir).encode())
-    for folder in (settings.tenants_dir, settings.funnels_dir, settings.experiments_dir):
-        for file in sorted(folder.glob("*.y*ml")):
+    for folder in (settings.tenants_dir, settings.funnels_dir, settings.experiments_dir, settings.expectations_dir):
+        for file in sorted([*folder.glob("*.y*ml"), *folder.glob("*.json")]):
             digest.update(f"{folder.name}/{file.name}".encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 

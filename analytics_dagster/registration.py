@@ -15,12 +15,14 @@ from analytics_dagster import deployment
 from analytics_dagster.billing import load_plans
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.ingest.quarantine import ReplayReport, release_tenant
+from analytics_dagster.quality.suite_files import read_suites
+from analytics_dagster.quality.thresholds import faults
 from analytics_dagster.schemas import TenantConfiguration
 from analytics_dagster.schemas.event_files import load_event_contracts
 from analytics_dagster.schemas.experiment_files import load_experiments
 from analytics_dagster.schemas.funnel_files import load_funnels
 from analytics_dagster.settings import settings
-from analytics_dagster.tenancy import Change, Registered, moving, register, registry
+from analytics_dagster.tenancy import Change, Registered, Status, moving, register, registry, tenants_by_status
 from analytics_dagster.tenancy.declared import declare_experiments, declare_funnels
 from analytics_dagster.transform import forget_models
 from analytics_dagster.warehouse.roles import ensure_tenant_role
@@ -51,6 +53,9 @@ def register_files(connection: psycopg.Connection, tenants: Sequence[TenantConfi
     _require_billable(tenants)
     with connection.transaction():
         registered = register(connection, tenants)
+        # all of them: a suite may have lost an expectation that a tenant without a file names
+        judged = tenants_by_status(connection, Status.ACTIVE, Status.SUSPENDED)
+        _require_judgeable([known for known in registry.registered(connection) if known.tenant_id in judged])
         _restate_past(connection, registered.changes)
         return _welcome(connection, registered, [tenant.tenant_id for tenant in tenants])
 
@@ -85,6 +90,7 @@ def add_tenant(
             remedy="apply it: analytics-dagster prepare",
         )
     _require_billable([tenant])
+    _require_judgeable([tenant])
     with connection.transaction():
         return _welcome(connection, registry.add(connection, tenant, actor=actor), [tenant.tenant_id])
 
@@ -96,6 +102,7 @@ def change_tenant(
     with connection.transaction():
         after, changes = registry.change(connection, tenant_id, fields, actor=actor)
         _require_billable([after])
+        _require_judgeable([after])
         if _restate_past(connection, changes):
             deployment.require(connection)
     return changes
@@ -138,3 +145,14 @@ def _require_billable(tenants: Sequence[TenantConfiguration]) -> None:
     plans = load_plans()
     for tenant in tenants:
         plans.require(tenant.plan, tenant.currency, tenant_id=tenant.tenant_id)
+
+
+def _require_judgeable(tenants: Sequence[TenantConfiguration]) -> None:
+    suites = read_suites(settings().expectations_dir)
+    found = [f"{tenant.tenant_id}.yaml: {fault}" for tenant in tenants for fault in faults(tenant.quality, suites)]
+    if found:
+        raise AnalyticsError(
+            f"thresholds cannot be used: {'; '.join(found)}",
+            where="tenants",
+            remedy="correct each of them; docs/quality.md lists what can be changed",
+        )

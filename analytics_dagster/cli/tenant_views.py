@@ -104,7 +104,7 @@ def _told(entry: HistoryEntry) -> tuple[object, ...]:
     different = [
         f"{field}: {_value(before.get(field))} → {_value(value)}"
         for field, value in entry.after.items()
-        if entry.before is not None and before.get(field) != value
+        if entry.before is not None and _value(before.get(field)) != _value(value)  # a field may be younger than it
     ]
     return f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.actor, entry.action, entry.reason, "; ".join(different) or "–"
 
@@ -114,4 +114,11 @@ def _value(value: Any) -> str:
         return "–"
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value) or "–"
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_said(item)}" for key, item in value.items()) or "–"
     return str(value)
+
+
+def _said(value: Any) -> str:
+    """The fields of a thing that has a name, such as a threshold."""
+    return ", ".join(f"{field} {item}" for field, item in value.items()) if isinstance(value, dict) else str(value)

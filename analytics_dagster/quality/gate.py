@@ -13,7 +13,8 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from analytics_dagster.quality.rollup import rollup
-from analytics_dagster.quality.suites import Verdict, judge, read_suite
+from analytics_dagster.quality.suites import judge, read_suites
+from analytics_dagster.quality.verdicts import Verdict
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
 # above this share, and from this number of tenants on, a failure is the platform's and nothing is built
@@ -53,9 +54,9 @@ class GateReport:
 def run_gate(
     url: WarehouseUrl, suite_file: Path, load_days: Sequence[date], tenants: Sequence[str] | None = None
 ) -> GateReport:
-    suite = read_suite(suite_file)
+    suites = [suite for suite in read_suites(suite_file.parent) if suite.file == suite_file]
     with connect(url) as connection:
-        verdicts = judge(rollup(connection, load_days, tenants), suite)
+        verdicts = judge(rollup(connection, load_days, tenants), suites)
         report = GateReport(tuple(verdicts), tuple(holds_of(verdicts)))
         _record(connection, report, load_days, tenants)
     return report

@@ -32,6 +32,7 @@ from analytics_dagster.schemas._tiers import (
 )
 from analytics_dagster.schemas.base import Contract, TenantId
 from analytics_dagster.schemas.kpis import CustomKpi
+from analytics_dagster.schemas.quality import ExpectationKey, QualityThreshold
 
 __all__ = [
     "TIER_LIMITS",
@@ -80,7 +81,11 @@ class DataResidency(StrEnum):
 
 
 class TenantConfiguration(Contract):
-    """What `tenants/<tenant_id>.yaml` says. Flat on purpose: plain values and lists of words, but for KPIs."""
+    """What `tenants/<tenant_id>.yaml` says.
+
+    Flat on purpose: plain values and lists of words, but for KPIs, which have fields, and quality, which names
+    expectations.
+    """
 
     tenant_id: TenantId
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -105,6 +110,11 @@ class TenantConfiguration(Contract):
     features_removed: Features = Field(default=(), description="Of the tier's, those that this tenant does not have.")
     custom_kpis: tuple[CustomKpi, ...] = Field(
         default=(), max_length=50, description="Beyond the governed metrics of kpi_daily, and made of them."
+    )
+    quality: dict[ExpectationKey, QualityThreshold] = Field(
+        default={},
+        max_length=200,
+        description="Own thresholds, by suite.expectation, such as raw_events.most_lines_are_new.",
     )
 
     @model_validator(mode="after")

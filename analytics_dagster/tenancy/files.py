@@ -6,16 +6,20 @@ What is written to the database belongs to `registry`.
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.schemas import TenantConfiguration
+from analytics_dagster.schemas.kpis import CustomKpi
+from analytics_dagster.schemas.quality import QualityThreshold
 from analytics_dagster.schemas.yaml_files import Declared, FileFaultError, advice, content_of
 
-OF_RECORDS = {"custom_kpis"}  # lists of things that have fields themselves
+# lists of things that have fields themselves, or such things by name
+OF_RECORDS: dict[int | str, type[BaseModel]] = {"custom_kpis": CustomKpi, "quality": QualityThreshold}
 
 
 class TenantFileError(AnalyticsError):
@@ -52,7 +56,7 @@ def configured(fields: Mapping[str, object], *, where: str) -> TenantConfigurati
 
 
 def from_words(words: Mapping[str, str]) -> dict[str, object]:
-    """Fields as a person types them: numbers in digits, lists with commas, nothing for none."""
+    """Fields as a person types them: numbers in digits, lists with commas, things by name as JSON, nothing for none."""
     kinds = TenantConfiguration.model_json_schema()["properties"]
     return {field: _value(text, kinds.get(field, {})) for field, text in words.items()}
 
@@ -61,6 +65,9 @@ def _value(text: str, kind: Mapping[str, Any]) -> object:
     kinds = {part.get("type") for part in [kind, *kind.get("anyOf", [])]}
     if "array" in kinds:
         return [word.strip() for word in text.split(",") if word.strip()]
+    if "object" in kinds:
+        with suppress(ValueError):  # the contract says what is expected
+            return json.loads(text or "{}")
     if "null" in kinds and not text:
         return None
     if "integer" in kinds and re.fullmatch(r"[0-9]{1,18}", text):
@@ -93,11 +100,19 @@ def _tenant(content: object, name: str) -> TenantConfiguration | list[str]:
 
 
 def _advice(location: tuple[int | str, ...], rule: str, message: str) -> str:
-    return advice(location, rule, message, whole="file", known=TenantConfiguration.model_fields)
+    within = OF_RECORDS.get(location[0]) if len(location) > 1 else None
+    return advice(location, rule, message, whole="file", known=(within or TenantConfiguration).model_fields)
 
 
 def _flat(value: object, *, records: bool) -> bool:
-    items = value if isinstance(value, list) else [value]
     if records:
-        items = [part for item in items for part in (item.values() if isinstance(item, dict) else [item])]
+        items = [part for item in _parts(value) for part in _parts(item)]
+    else:
+        items = value if isinstance(value, list) else [value]
     return not any(isinstance(item, dict | list) for item in items)
+
+
+def _parts(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else [value]
