@@ -10,10 +10,10 @@ from datetime import date
 import pandas as pd
 import psycopg
 
+from analytics_dagster.quality.measures import READABLE_AMOUNT
+
 KEYS = ["load_day", "tenant_id"]
 
-# what dbt's macro decimal_property reads as a number; a test holds the two together
-READABLE_AMOUNT = r"^[+-]?[0-9]{1,12}(\.[0-9]{1,20})?$"
 
 ROLLUP = """
 with accounts as (

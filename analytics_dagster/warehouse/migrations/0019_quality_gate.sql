@@ -85,6 +85,11 @@ select tenant_id, front, '' from pipeline.fronts;
 -- A scope outside dbt tells what it changed, too, and a build forgets only what was told before it began.
 alter table pipeline.build_changes add column told_at timestamptz not null default clock_timestamp();
 
+-- Whether somebody to whom money went back had ever paid is asked of all history. Few events are payments: the loader does
+-- not feel this index.
+create index events_of_payers on raw.events (tenant_id, (coalesce(user_id, anonymous_id)))
+where event_name = 'payment_succeeded' and not is_test;
+
 insert into pipeline.placements (relation, placement, because) values
 ('quality.judgements', 'local', 'a line for each run'),
 ('quality.loads', 'local', 'a line for each load'),
