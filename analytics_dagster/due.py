@@ -6,6 +6,8 @@ Schedules, the landing sensor and `analytics-dagster run` all ask here. Nothing 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
+from operator import itemgetter
 
 import psycopg
 
@@ -25,6 +27,39 @@ from raw.replays as r
 left join pipeline.built_loads as built on built.load_day = r.load_day
 where r.replay_id > coalesce(built.replay_id, 0)
 group by r.load_day
+"""
+
+# Fronts that are not where the holds say, and moves that no build has finished: each is due on the first loading day
+# from there on, which makes a run that moves all of them. `state` changes with each hold and each release, and not
+# while a run works at them. An offboarded tenant's marts are nobody's.
+FRONTS_TO_MOVE = """
+select (
+        select coalesce(
+            min(batches.load_day) filter (where batches.load_day >= moves.from_day), max(batches.load_day)
+        ) from raw.batches as batches
+    ) as load_day,
+    tenants.tenant_id,
+    concat_ws(' ', moves.from_day,
+        (select max(holds.held_at) from quality.holds as holds where holds.tenant_id = tenants.tenant_id),
+        (select max(releases.release_id) from quality.releases as releases
+            where releases.tenant_id = tenants.tenant_id)
+    ) as state
+from (
+    select tenant_id, min(from_day) as from_day
+    from (
+        select tenant_id, least(fronts.front, wanted.front) as from_day
+        from pipeline.fronts as fronts
+        full join (
+            select tenant_id, min(load_day) as front from quality.holds group by tenant_id
+        ) as wanted using (tenant_id)
+        where wanted.front is distinct from fronts.front
+        union all
+        select tenant_id, from_day from pipeline.front_moves
+    ) as every
+    group by tenant_id
+) as moves
+inner join tenancy.tenants as tenants on tenants.tenant_id = moves.tenant_id and tenants.status <> 'offboarded'
+order by 1, 2
 """
 
 UNPUBLISHED = """
@@ -90,12 +125,21 @@ def work_due(connection: psycopg.Connection, landed: Iterable[tuple[date, str]])
 
 
 def load_days_due(connection: psycopg.Connection, landed: Iterable[tuple[date, str]]) -> tuple[date, ...]:
+    """Days that bring something new, and days from which on a held or released tenant's marts have to move."""
+    return tuple(sorted(unbuilt_days(connection, landed) | fronts_to_move(connection).keys()))
+
+
+def unbuilt_days(connection: psycopg.Connection, landed: Iterable[tuple[date, str]]) -> set[date]:
     """Days with a landed file (day, path) never read, or with a file or a replay that no build finished with."""
     read = set(connection.execute("select load_day, path from raw.sightings").fetchall())
     new = {day for day, path in landed if (day, path) not in read}
-    return tuple(
-        sorted(new | {day for (day,) in connection.execute(UNBUILT_DAYS)} | unbuilt_replays(connection).keys())
-    )
+    return new | {day for (day,) in connection.execute(UNBUILT_DAYS)} | unbuilt_replays(connection).keys()
+
+
+def fronts_to_move(connection: psycopg.Connection) -> dict[date, tuple[str, ...]]:
+    """Which tenants' marts have to move, by the loading day that is due for it: each in words that tell it apart."""
+    moves = [(day, f"{tenant} {state}") for day, tenant, state in connection.execute(FRONTS_TO_MOVE) if day]
+    return {day: tuple(words for _, words in group) for day, group in groupby(moves, key=itemgetter(0))}
 
 
 def unbuilt_replays(connection: psycopg.Connection) -> dict[date, int]:

@@ -1,8 +1,9 @@
 """What is in the warehouse, in the numbers that people ask for first: `run` and `status` print it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from analytics_dagster.tenancy.limits import Breach, breaches
+from analytics_dagster.tenancy.standing import kept_back
 
 MOST_BREACHES = 100
 
@@ -70,9 +72,21 @@ class Received:
 
 @dataclass(frozen=True)
 class Held:
+    """A load that is held; the tenant's marts stand still from its first one on."""
+
     tenant_id: str
     load_day: date
     reasons: list[str]
+    held_at: datetime
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A held tenant's loads that are not held themselves."""
+
+    tenant_id: str
+    loads: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -93,6 +107,7 @@ class Overview:
     held: Sequence[Held]
     headlines: Sequence[Headline]
     beyond_limits: Sequence[Breach] = ()
+    waiting: Sequence[Waiting] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -106,13 +121,18 @@ def is_prepared(connection: psycopg.Connection) -> bool:
 
 def overview(connection: psycopg.Connection) -> Overview:
     marts = connection.execute("select to_regclass('marts.kpi_daily') is not null").fetchone()
+    kept = kept_back(connection)
+    behind = Counter((load.tenant_id, load.reasons[0]) for load in kept if load.waits)
     return Overview(
         received=connection.cursor(row_factory=class_row(Received)).execute(RECEIVED).fetchall(),
-        held=connection.cursor(row_factory=class_row(Held))
-        .execute("select tenant_id, load_day, reasons from quality.holds order by load_day, tenant_id")
-        .fetchall(),
+        held=[
+            Held(load.tenant_id, load.load_day, list(load.reasons), load.held_at)
+            for load in kept
+            if load.held_at is not None
+        ],
         headlines=connection.cursor(row_factory=class_row(Headline)).execute(HEADLINES).fetchall()
         if marts and marts[0]
         else [],
         beyond_limits=tuple(breaches(connection)[:MOST_BREACHES]),
+        waiting=tuple(Waiting(tenant, loads, reason) for (tenant, reason), loads in sorted(behind.items())),
     )

@@ -37,6 +37,7 @@ SHARED = {
     "tests/cli/test_superset.py": "end to end",
     "tests/cli/test_ui.py": "end to end",
     "tests/test_crashes.py": "crashes",
+    "tests/transform/test_holds.py": "holds",
     "tests/transform/test_marts.py": "marts",
     "tests/transform/test_semantic_layer.py": "metrics",
     "tests/transform/test_sharding.py": "sharding",

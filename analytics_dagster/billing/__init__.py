@@ -7,11 +7,12 @@ from analytics_dagster.billing.metering import MonthOfUsage, months_with_data
 from analytics_dagster.billing.plans import PLANS_FILE, Plan, Plans, load_plans
 from analytics_dagster.billing.rating import Line, rate
 from analytics_dagster.billing.report import BillingReport, bill, render
-from analytics_dagster.billing.statements import Statement, statement, store
+from analytics_dagster.billing.statements import HeldMonthError, Statement, statement, store
 
 __all__ = [
     "PLANS_FILE",
     "BillingReport",
+    "HeldMonthError",
     "Line",
     "MonthOfUsage",
     "Plan",

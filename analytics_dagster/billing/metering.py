@@ -1,19 +1,19 @@
 """What a tenant used in a month of its own calendar, counted from the events that are served.
 
-Served: accepted, no test traffic, and of a load that the gate does not hold. Events and active users are
-counted here once; the days exist so that a person can add them up again.
+Served: accepted, no test traffic, and of a load before the first one that the gate holds, as the marts have it.
+Events and active users are counted here once; the days exist so that a person can add them up again.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import psycopg
 from psycopg.rows import class_row
 
 from analytics_dagster.billing.plans import Metric
 from analytics_dagster.documents.months import days_of
+from analytics_dagster.tenancy.standing import kept_back
 
 # The range bounds are UTC and a day wide on both sides, so that the index (tenant_id, occurred_at) is used
 # whatever the offset; PostgreSQL's own time zones then decide the local day, as they do in dbt.
@@ -22,11 +22,11 @@ select
     (e.occurred_at at time zone t.time_zone)::date as day,
     e.load_day,
     e.is_test,
-    h.load_day is not null as is_held,
+    f.front is not null and e.load_day >= f.front as is_held,
     case when e.event_type in ('user_action', 'page_view') then coalesce(e.user_id, e.anonymous_id) end as actor
 from tenancy.tenants as t
 join raw.events as e on e.tenant_id = t.tenant_id
-left join quality.holds as h on h.tenant_id = e.tenant_id and h.load_day = e.load_day
+left join pipeline.fronts as f on f.tenant_id = e.tenant_id
 where t.tenant_id = %(tenant_id)s
     and e.occurred_at >= (%(month)s::date - interval '1 day') at time zone 'UTC'
     and e.occurred_at < (%(month)s::date + interval '1 month 1 day') at time zone 'UTC'
@@ -58,23 +58,16 @@ select
 from days left join served_days using (day) left join arrivals using (day)
 """  # noqa: S608 - composed from our own constant
 
-# Held loads of the month: those that keep events of it from being counted, and those loaded in it.
-HELD_LOADS = f"""
+EVENTS_BY_LOAD = f"""
 with events as ({EVENTS_OF_MONTH})
-select h.load_day, h.reasons, count(e.load_day) as events
-from quality.holds as h
-left join events as e on e.load_day = h.load_day and not e.is_test
-where h.tenant_id = %(tenant_id)s
-group by h.load_day, h.reasons
-having count(e.load_day) > 0 or date_trunc('month', h.load_day) = %(month)s::date
-order by h.load_day
+select load_day, count(*) from events where not is_test group by load_day
 """  # noqa: S608 - composed from our own constant
 
 LAST_LOADED_DAY = """
 select max(a.load_day)
 from raw.accounts as a
-left join quality.holds as h on h.tenant_id = a.tenant_id and h.load_day = a.load_day
-where a.tenant_id = %s and h.load_day is null
+left join pipeline.fronts as f on f.tenant_id = a.tenant_id
+where a.tenant_id = %s and (f.front is null or a.load_day < f.front)
 """
 
 MONTHS_WITH_DATA = """
@@ -113,8 +106,10 @@ class DayOfUsage:
 
 @dataclass(frozen=True)
 class HeldLoad:
+    """A load that is held, or waits behind one: with events of the month, or loaded in it."""
+
     load_day: date
-    events: int  # of this month, and not counted because of the hold
+    events: int  # of this month
     reasons: tuple[str, ...]
 
 
@@ -154,9 +149,11 @@ def usage(connection: psycopg.Connection, tenant_id: str, month: date) -> MonthO
     scope = {"tenant_id": tenant_id, "month": month}
     with connection.cursor(row_factory=class_row(DayOfUsage)) as cursor:
         counted = {day.day: day for day in cursor.execute(DAYS, scope)}
+    by_load: dict[date, int] = dict(connection.execute(EVENTS_BY_LOAD, scope))
     held_loads = tuple(
-        HeldLoad(load_day, events, _texts(reasons))
-        for load_day, reasons, events in connection.execute(HELD_LOADS, scope)
+        HeldLoad(load.load_day, by_load.get(load.load_day, 0), load.reasons)
+        for load in kept_back(connection, tenant_id)
+        if load.load_day in by_load or load.load_day.replace(day=1) == month
     )
     row = connection.execute(LAST_LOADED_DAY, [tenant_id]).fetchone()
     return MonthOfUsage(
@@ -169,7 +166,3 @@ def usage(connection: psycopg.Connection, tenant_id: str, month: date) -> MonthO
 def months_with_data(connection: psycopg.Connection) -> list[date]:
     """The months, in each tenant's own calendar and none in the future, that any event happened in."""
     return [month for (month,) in connection.execute(MONTHS_WITH_DATA)]
-
-
-def _texts(reasons: Any) -> tuple[str, ...]:
-    return tuple(str(reason) for reason in (reasons if isinstance(reasons, list) else [reasons]))

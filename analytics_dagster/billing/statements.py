@@ -3,6 +3,7 @@
 Computing reads and storing writes, apart: a statement can be looked at without being kept.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,11 +12,15 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from analytics_dagster.billing import metering, rating
-from analytics_dagster.billing.metering import MonthOfUsage
+from analytics_dagster.billing.metering import HeldLoad, MonthOfUsage
 from analytics_dagster.billing.plans import Plans, load_plans
 from analytics_dagster.billing.rating import Line
 from analytics_dagster.documents import check_month, check_tenant_id
 from analytics_dagster.errors import AnalyticsError
+
+
+class HeldMonthError(AnalyticsError):
+    """A load that is kept back has to do with the month: what the tenant owes for it is not known yet."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ def statement(
     check_month(month, today=today or datetime.now(ZoneInfo(time_zone)).date())
     plan = (plans or load_plans()).plan(plan_name)
     usage = metering.usage(connection, tenant_id, month)
+    if usage.held_loads:
+        raise _held_month(tenant_id, month, usage.held_loads)
     return Statement(
         tenant_id=tenant_id,
         tenant_name=name,
@@ -75,6 +82,16 @@ def statement(
         currency=currency,
         lines=tuple(rating.rate(plan, currency, usage.quantities)),
         usage=usage,
+    )
+
+
+def _held_month(tenant_id: str, month: date, loads: Sequence[HeldLoad]) -> HeldMonthError:
+    first, others = loads[0], len(loads) - 1
+    return HeldMonthError(
+        f"{month:%B %Y} cannot be stated: the load of {first.load_day} is kept back ({'; '.join(first.reasons)})"
+        + (f", and so {'is' if others == 1 else 'are'} {others} more" if others else ""),
+        where=f"tenant {tenant_id}",
+        remedy="have the load repaired, or take it as it is with `analytics-dagster quality release`, and run again",
     )
 
 

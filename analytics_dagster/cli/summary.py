@@ -1,15 +1,15 @@
 """The overview as a person reads it after a run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from analytics_dagster.cli.console import table
-from analytics_dagster.overview import Overview, Received
+from analytics_dagster.overview import Held, Overview, Received, Waiting
 from analytics_dagster.settings import Settings
 
-MOST_HOLDS = 10
+MOST_LINES = 10
 
 
 def summary(overview: Overview, chosen: Settings) -> Group:
@@ -25,18 +25,9 @@ def _parts(overview: Overview, chosen: Settings) -> Iterator[RenderableType]:
             for r in overview.received
         ],
     )
-    if overview.held:
-        yield Text("\nHeld back", style="bold")
-        for hold in overview.held[:MOST_HOLDS]:
-            yield Text(f"  {hold.tenant_id}, load of {hold.load_day}: {'; '.join(hold.reasons)}")
-        if len(overview.held) > MOST_HOLDS:
-            yield Text(f"  … and {len(overview.held) - MOST_HOLDS} more: analytics-dagster status --json")
-    if overview.beyond_limits:
-        yield Text("\nBeyond their limits", style="bold")
-        for breach in overview.beyond_limits[:MOST_HOLDS]:
-            yield Text(f"  {breach}")
-        if len(overview.beyond_limits) > MOST_HOLDS:
-            yield Text(f"  … and {len(overview.beyond_limits) - MOST_HOLDS} more: analytics-dagster status --json")
+    yield from _section("Held back", [*map(_held, overview.held)])
+    yield from _section("Waiting", [*map(_waiting, overview.waiting)])
+    yield from _section("Beyond their limits", [*map(str, overview.beyond_limits)])
     if overview.headlines:
         yield Text()
         yield table(
@@ -61,6 +52,22 @@ def _parts(overview: Overview, chosen: Settings) -> Iterator[RenderableType]:
     yield Text("  make ui                                       the asset graph, runs, schedules and checks")
     yield Text("  .venv/bin/analytics-dagster sql               the warehouse, in psql")
     yield Text(f"  {chosen.reports_dir}  billing and compliance reports")
+
+
+def _section(title: str, lines: Sequence[str]) -> Iterator[RenderableType]:
+    if lines:
+        yield Text(f"\n{title}", style="bold")
+        yield from (Text(f"  {line}") for line in lines[:MOST_LINES])
+    if len(lines) > MOST_LINES:
+        yield Text(f"  … and {len(lines) - MOST_LINES} more: analytics-dagster status --json")
+
+
+def _held(load: Held) -> str:
+    return f"{load.tenant_id}, load of {load.load_day}, since {load.held_at:%Y-%m-%d %H:%M}: {'; '.join(load.reasons)}"
+
+
+def _waiting(behind: Waiting) -> str:
+    return f"{behind.tenant_id}, {behind.loads} load{'s' if behind.loads > 1 else ''}: {behind.reason}"
 
 
 def _served(tenant: Received) -> object:

@@ -20,6 +20,7 @@ from analytics_dagster.documents import check_month, check_tenant_id, last_day
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.schemas import TenantConfiguration
 from analytics_dagster.tenancy import registered
+from analytics_dagster.tenancy.standing import as_of, kept_back
 
 LOADS = """
 select
@@ -36,18 +37,6 @@ from raw.accounts as a
 where a.tenant_id = %(tenant_id)s and date_trunc('month', a.load_day) = %(month)s::date
 group by a.load_day
 order by a.load_day
-"""
-
-HELD_LOADS = """
-select
-    load_day,
-    case jsonb_typeof(reasons)
-        when 'array' then array(select jsonb_array_elements_text(reasons)) else array[reasons::text]
-    end as reasons,
-    held_at
-from quality.holds
-where tenant_id = %(tenant_id)s and date_trunc('month', load_day) = %(month)s::date
-order by load_day
 """
 
 PUBLICATION = """
@@ -110,7 +99,12 @@ def evidence(
         undeclared_columns=tuple(str(column) for column in undeclared_among(present, inventory)),
         retention=_retention(connection, tenant, month),
         loads=read(record.Load, LOADS),
-        held_loads=read(record.HeldLoad, HELD_LOADS),
+        held_loads=tuple(
+            record.HeldLoad(load.load_day, load.reasons, load.held_at)
+            for load in kept_back(connection, tenant_id)
+            if load.load_day.replace(day=1) == month
+        ),
+        stands_on=as_of(connection, tenant_id),
         publication=next(iter(read(record.Publication, PUBLICATION)), None),
         scored_by=read(record.ScoredBy, SCORED_BY),
         statements=read(record.BilledMonth, STATEMENTS),

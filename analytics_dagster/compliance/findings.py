@@ -57,11 +57,14 @@ def _books(evidence: Evidence) -> Finding:
 
 
 def _held(evidence: Evidence) -> Finding:
-    held = len(evidence.held_loads)
+    waiting = sum(load.held_at is None for load in evidence.held_loads)
+    counts = {"held": len(evidence.held_loads) - waiting, "waiting": waiting}
+    told = " and ".join(f"{count} {what}" for what, count in counts.items() if count)
+    stands_on = f"on the load of {evidence.stands_on}" if evidence.stands_on else "on no load"
     return Finding(
         "No load of the month is held back by the quality gate",
-        not held,
-        f"{held} held, with the reasons in section 5" if held else "all loads are served",
+        not evidence.held_loads,
+        f"{told}, with the reasons in section 5; the marts stand {stands_on}" if told else "all loads are served",
     )
 
 

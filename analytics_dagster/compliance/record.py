@@ -60,8 +60,8 @@ class Load:
 @dataclass(frozen=True)
 class HeldLoad:
     load_day: date
-    reasons: list[str]
-    held_at: datetime
+    reasons: tuple[str, ...]
+    held_at: datetime | None  # empty: it waits behind one that is held
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ class Evidence:
     retention: Retention
     loads: tuple[Load, ...]
     held_loads: tuple[HeldLoad, ...]
+    stands_on: date | None  # the last load that the marts contain; none: they contain nothing yet
     publication: Publication | None
     scored_by: tuple[ScoredBy, ...]
     statements: tuple[BilledMonth, ...]

@@ -39,6 +39,7 @@ def tenant_marts(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Non
             {
                 "as of": str(publication.as_of),
                 "held loads": [day.isoformat() for day in publication.held_loads],
+                "waiting loads": [day.isoformat() for day in publication.waiting_loads],
                 "foreign rows": 0,
                 "dagster/partition_row_count": sum(publication.row_counts.values()),
                 **{f"rows of {name}": count for name, count in publication.row_counts.items()},

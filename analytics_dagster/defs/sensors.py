@@ -9,7 +9,7 @@ from analytics_dagster.defs import jobs
 from analytics_dagster.defs.requests import daily_runs
 from analytics_dagster.defs.signs_of_life import end_abandoned_runs
 from analytics_dagster.defs.tenant_partitions import active_tenant_runs, follow_registry
-from analytics_dagster.due import load_days_due, unbuilt_replays
+from analytics_dagster.due import fronts_to_move, unbuilt_days, unbuilt_replays
 from analytics_dagster.ingest.landing import pending_files
 from analytics_dagster.settings import settings
 from analytics_dagster.warehouse import connect, warehouse_url
@@ -19,22 +19,25 @@ RUNNING = dg.DefaultSensorStatus.RUNNING
 
 @dg.sensor(job=jobs.daily, minimum_interval_seconds=30, default_status=RUNNING)
 def landing_files() -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Load new files as they land, and restate days that a replay changed. No file is loaded twice."""
+    """Load new files as they land, and restate what a replay, a hold or a release changed. No file is loaded twice."""
     landed = pending_files(settings().landing_dir).names
     with connect(warehouse_url(settings())) as connection:
-        days = load_days_due(connection, landed)
+        days = unbuilt_days(connection, landed)
         replays = unbuilt_replays(connection)
-    plans = daily_runs(days)
+        # a hold that came with a day's own load is moved by the run that works at that day
+        moves = {day: of for day, of in fronts_to_move(connection).items() if day not in days}
+    plans = daily_runs([*days, *moves])
     if not plans:
         yield dg.SkipReason("no new file")
     for plan in plans:
         changes = [path for day, path in landed if plan.covers(day)]
         changes += [f"replay {number}" for day, number in replays.items() if plan.covers(day)]
+        changes += [f"move {tenant}" for day, of in moves.items() if plan.covers(day) for tenant in of]
         yield dg.RunRequest(run_key=_run_key(plan.title, changes), tags=plan.tags)
 
 
 def _run_key(title: str, changes: list[str]) -> str:
-    """The same files and replays ask for one run only."""
+    """The same files, replays and moves ask for one run only."""
     return f"{title} {hashlib.sha256(chr(10).join(sorted(changes)).encode()).hexdigest()[:16]}"
 
 

@@ -31,6 +31,7 @@ from analytics_dagster.transform import (
     mark_built,
     newest_changes,
     prepare,
+    settle_fronts,
     write_scope,
 )
 
@@ -98,6 +99,7 @@ def dbt_tables(context: dg.AssetExecutionContext, config: Narrowing, warehouse: 
     with warehouse.connect() as connection:
         if not config.tenants:
             mark_built(connection, newest)
+        settle_fronts(connection, context.run.run_id)
         clear_scope(connection, context.run.run_id)
         context.add_asset_metadata({"active users": _active_users(connection)}, asset_key=KPI_DAILY)
     yield from _events(context, result)

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.tenancy.lifecycle import Status
+from analytics_dagster.tenancy.standing import as_of, kept_back
 from analytics_dagster.warehouse.roles import ensure_tenant_role
 
 TENANT_RELATIONS = """
@@ -22,16 +23,6 @@ join pg_namespace as n on n.oid = c.relnamespace
 where n.nspname = 'marts' and c.relkind in ('r', 'p', 'v', 'm')
     and has_table_privilege('analytics_tenants', c.oid, 'select')
 order by c.relname
-"""
-
-AS_OF = """
-select max(a.load_day)
-from raw.accounts as a
-join pipeline.built_loads as b on b.load_day = a.load_day
-where a.tenant_id = %(tenant)s
-    and not exists (
-        select from quality.holds as h where h.tenant_id = a.tenant_id and h.load_day = a.load_day
-    )
 """
 
 
@@ -49,6 +40,7 @@ class Publication:
     as_of: date | None
     row_counts: Mapping[str, int]
     held_loads: tuple[date, ...]
+    waiting_loads: tuple[date, ...] = ()  # behind the first held one
 
 
 def publish(connection: psycopg.Connection, tenant_id: str) -> Publication:
@@ -75,7 +67,14 @@ def publish(connection: psycopg.Connection, tenant_id: str) -> Publication:
             f"the role of tenant {tenant_id} is not isolated: {wrong}",
             remedy="rebuild the named marts; their post-hook restores row-level security",
         )
-    publication = Publication(tenant_id, _as_of(connection, tenant_id), expected, _held(connection, tenant_id))
+    kept = kept_back(connection, tenant_id)
+    publication = Publication(
+        tenant_id,
+        as_of(connection, tenant_id),
+        expected,
+        held_loads=tuple(load.load_day for load in kept if not load.waits),
+        waiting_loads=tuple(load.load_day for load in kept if load.waits),
+    )
     connection.execute(
         "insert into tenancy.publications (tenant_id, as_of, row_counts, foreign_rows) values (%s, %s, %s, 0)"
         " on conflict (tenant_id) do update set as_of = excluded.as_of, row_counts = excluded.row_counts,"
@@ -103,13 +102,3 @@ def _count(connection: psycopg.Connection, relation: str, tenant_id: str) -> tup
     ).format(tenant=sql.Literal(tenant_id), relation=sql.Identifier("marts", relation))
     own, foreign = connection.execute(query).fetchone() or (0, 0)
     return own, foreign
-
-
-def _as_of(connection: psycopg.Connection, tenant_id: str) -> date | None:
-    row = connection.execute(AS_OF, {"tenant": tenant_id}).fetchone()
-    return row[0] if row else None
-
-
-def _held(connection: psycopg.Connection, tenant_id: str) -> tuple[date, ...]:
-    rows = connection.execute("select load_day from quality.holds where tenant_id = %s order by load_day", [tenant_id])
-    return tuple(day for (day,) in rows)

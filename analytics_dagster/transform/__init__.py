@@ -4,7 +4,7 @@ from analytics_dagster.transform.build import build, prepare
 from analytics_dagster.transform.manifest import ensure_manifest, project_fingerprint
 from analytics_dagster.transform.progress import forget_models, mark_built, newest_changes
 from analytics_dagster.transform.results import BuildFailedError, BuildResult, NodeResult
-from analytics_dagster.transform.scope import clear_scope, write_scope
+from analytics_dagster.transform.scope import clear_scope, settle_fronts, write_scope
 
 __all__ = [
     "BuildFailedError",
@@ -18,5 +18,6 @@ __all__ = [
     "newest_changes",
     "prepare",
     "project_fingerprint",
+    "settle_fronts",
     "write_scope",
 ]

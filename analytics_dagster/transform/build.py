@@ -27,6 +27,10 @@ from analytics_dagster.warehouse.connection import place
 
 LOCK = "analytics-dagster dbt build"
 PATIENCE = timedelta(minutes=30)
+# the one thing told from outside dbt, while a build may go on: what came after its begin is for the next one
+SCORES = "quality.scores"
+NEWEST_SCORE_TOLD = "select max(told_at) from pipeline.build_changes where relation = %s"
+FORGET_CHANGES = "delete from pipeline.build_changes where relation <> %s or told_at <= %s"
 BUILD_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
@@ -47,6 +51,7 @@ def build(
             f"{build_id!r} is no id of a build", remedy="use letters, digits and _ . : - only, up to 100 of them"
         )
     with _only_build(url, patience) as connection:
+        told = connection.execute(NEWEST_SCORE_TOLD, [SCORES]).fetchone()
         result = _call(
             "build",
             url,
@@ -61,7 +66,7 @@ def build(
         if full_refresh:
             _remember(connection, manifest_path, [node.unique_id for node in result.of("model")])
         if not select:  # every model has heard what the others told, in this build or in one that failed
-            connection.execute("delete from pipeline.build_changes")
+            connection.execute(FORGET_CHANGES, [SCORES, told and told[0]])
     return result
 
 

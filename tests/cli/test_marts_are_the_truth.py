@@ -1,7 +1,8 @@
 """Every mart that `run` made of the sample is what plain Python makes of the events that the sample meant.
 
 The simulator says them again, as they were before its faults: nothing is read back from files or from raw.events.
-What is declared beside events (tenants, custom KPIs, funnels, experiments) is taken from its files.
+What is declared beside events (tenants, custom KPIs, funnels, experiments) is taken from its files. The trend of scores
+is taken from the scores: what the gate makes of loads is tested with the gate.
 """
 
 from collections import defaultdict
@@ -13,6 +14,7 @@ from typing import Any
 import oracle_experiments
 import oracle_growth
 import oracle_kpis
+import oracle_quality
 import pytest
 import yaml
 from histories import Event, Rows, Tenant, columns_of_marts, computed
@@ -54,6 +56,9 @@ def truth(end_to_end) -> dict[str, Rows]:
         events[tenant].append(Event(**told))
     found: dict[str, Rows] = defaultdict(set)
     found["dim_tenants"] = {tuple(of[name] for name in TENANT_COLUMNS.split(", ")) for of in tenants.values()}
+    found["quality_daily"] = oracle_quality.scored(
+        end_to_end.rows(f"select {oracle_quality.OF_SCORES} from quality.scores")
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(oracle_growth, "FUNNELS", declared("funnels"))
         patch.setattr(oracle_experiments, "EXPERIMENTS", load_experiments(PROJECT_ROOT / "experiments"))

@@ -46,6 +46,10 @@ create table quality.scores (
     primary key (tenant_id, load_day)
 );
 
+-- Each stage ends its own holds: a load that passes was passed before, too, when its marts were what failed.
+alter table quality.holds
+    add column stage text not null default 'loads' check (stage in ('loads', 'marts'));
+
 -- Holds that ended: the data was repaired and passes, or a person took it on. A person's release stands for this content.
 create table quality.releases (
     release_id bigint generated always as identity primary key,

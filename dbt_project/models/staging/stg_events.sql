@@ -8,11 +8,11 @@ tenants as (
     select * from {{ ref('stg_tenants') }}
 ),
 
-holds as (
-    select * from {{ source('quality', 'holds') }}
+fronts as (
+    select * from {{ source('pipeline', 'fronts') }}
 ),
 
-released as (
+served as (
     select
         events.tenant_id,
         events.event_id,
@@ -30,8 +30,8 @@ released as (
         tenants.primary_event
     from events
     inner join tenants on events.tenant_id = tenants.tenant_id
-    left join holds on events.tenant_id = holds.tenant_id and events.load_day = holds.load_day
-    where holds.tenant_id is null
+    left join fronts on events.tenant_id = fronts.tenant_id
+    where fronts.front is null or events.load_day < fronts.front
 ),
 
 final as (
@@ -56,7 +56,7 @@ final as (
         end as revenue,
         properties,
         load_day
-    from released
+    from served
 )
 
 select
