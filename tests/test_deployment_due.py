@@ -34,3 +34,14 @@ def test_a_changed_or_a_new_tenant_is_a_new_deployment(chosen):
     assert len(seen) == 3
     (chosen.tenants_dir / "notes.txt").write_text("not a tenant")
     assert deployment.fingerprint(chosen) in seen
+
+
+def test_a_changed_suite_is_a_new_deployment(tmp_path, monkeypatch):
+    monkeypatch.setattr(deployment, "project_fingerprint", lambda _: "no dbt project in this folder")
+    chosen = Settings(home=tmp_path)
+    chosen.expectations_dir.mkdir()
+    suite = chosen.expectations_dir / "raw_events.json"
+    suite.write_text("{}")
+    before = deployment.fingerprint(chosen)
+    suite.write_text("[]")
+    assert deployment.fingerprint(chosen) != before

@@ -93,9 +93,10 @@ def _failures(frame: pd.DataFrame, expectations: Sequence[Expectation]) -> dict[
     columns = sorted({expectation.column for expectation in rules.values()})
     # without index columns a result names positions, which is four times as fast when many rows fail
     measures = frame[columns].astype("float64").reset_index(drop=True)
+    numbered = list(rules)
     failed: dict[Rule, frozenset[int]] = {}
     for outcome in _validated(measures, list(rules.values())):
-        rule = list(rules)[outcome.expectation_config.meta["rule"]]
+        rule = numbered[outcome.expectation_config.meta["rule"]]
         positions = outcome.result.get("unexpected_index_list")
         if positions is None:
             raise _unusable(rules[rule], outcome.exception_info)
@@ -134,11 +135,11 @@ def _validated(measures: pd.DataFrame, expectations: Sequence[Expectation]) -> A
 
 
 def _made(gx: Any, number: int, expectation: Expectation) -> Any:
-    """Great Expectations' own object of it, which refuses what it cannot read."""
-    content = {"type": expectation.type, "kwargs": dict(expectation.kwargs), "meta": {"rule": number}}
+    """Great Expectations' own object of it. A suite leaves out what it cannot read, with no more than a line of log."""
     try:
-        return gx.ExpectationSuite(name=expectation.suite, expectations=[content]).expectations[0]
-    except (ValueError, TypeError, gx.exceptions.GreatExpectationsError) as error:
+        kind = getattr(gx.expectations, "".join(word.capitalize() for word in expectation.type.split("_")))
+        return kind(**expectation.kwargs, meta={"rule": number})
+    except (AttributeError, ValueError, TypeError) as error:
         raise _unusable(expectation, error) from None
 
 
@@ -146,7 +147,7 @@ def _unusable(expectation: Expectation, why: object) -> SuiteError:
     return SuiteError(
         f"Great Expectations cannot judge expectation {expectation.name}: {why}",
         where=f"suite {expectation.suite}",
-        remedy=f"correct its kwargs ({expectation.expected}), or use another of {', '.join(SUPPORTED)}",
+        remedy=f"correct its kwargs, {dict(expectation.kwargs)}, or use another of {', '.join(SUPPORTED)}",
     )
 
 
