@@ -23,7 +23,7 @@ RUN ANALYTICS_HOME=/app ANALYTICS_STATE_DIR=/var/lib/analytics DBT_SEND_ANONYMOU
 FROM python:3.12-slim
 RUN useradd --create-home --uid 10001 analytics \
     && install -d -o analytics -g analytics /var/lib/analytics /var/lib/analytics/landing \
-        /var/lib/analytics/reports /var/lib/analytics/mlflow /var/lib/analytics/dagster
+        /var/lib/analytics/reports /var/lib/analytics/data_docs /var/lib/analytics/mlflow /var/lib/analytics/dagster
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build --chown=analytics:analytics /var/lib/analytics/dbt /var/lib/analytics/dbt
 WORKDIR /app

@@ -55,6 +55,11 @@ class Settings(BaseSettings):
         description="Where producers drop event files: <day>/<tenant>/<file>. Without it: `landing` in "
         "ANALYTICS_STATE_DIR.",
     )
+    data_docs_dir: Path = Field(
+        default_factory=lambda data: data.get("state_dir", Path("var")) / "data_docs",
+        description="Where the runs write the Data Docs, what the quality gate found as HTML. Without it: "
+        "`data_docs` in ANALYTICS_STATE_DIR.",
+    )
     first_day: date | None = Field(
         default=None,
         description="The first daily partition. Without it: the day of the first landing file when the "
@@ -89,6 +94,19 @@ class Settings(BaseSettings):
         default=3000, ge=1, le=65535, description="Port of the UI; the next free one is taken if it is in use."
     )
 
+    data_docs_port: int = Field(
+        default=3001,
+        ge=0,
+        le=65535,
+        description="Loopback port on which `make ui` shows the Data Docs; the next free one is taken if it is in use. "
+        "0: any free one.",
+    )
+    data_docs_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="Where a web server of yours shows the Data Docs: links lead there, `make ui` shows none.",
+    )
+
     collector_host: str = Field(default="127.0.0.1", description="Address that the HTTP collector listens on.")
     collector_port: int = Field(default=8787, ge=0, le=65535, description="Port of the collector; 0: any free one.")
     collector_origins: str = Field(
@@ -116,7 +134,16 @@ class Settings(BaseSettings):
         default=5, gt=0, description="How often the collector reads the write keys again."
     )
 
-    @field_validator("home", "state_dir", "tenants_dir", "events_dir", "funnels_dir", "experiments_dir", "landing_dir")
+    @field_validator(
+        "home",
+        "state_dir",
+        "tenants_dir",
+        "events_dir",
+        "funnels_dir",
+        "experiments_dir",
+        "landing_dir",
+        "data_docs_dir",
+    )
     @classmethod
     def _anchor(cls, value: Path, info: ValidationInfo) -> Path:
         """A relative folder is one in the project folder, wherever the process was started from."""

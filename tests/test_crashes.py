@@ -19,9 +19,10 @@ CLI = Path(sys.executable).with_name("analytics-dagster")
 SCHEMAS = ["raw", "quality", "pipeline", "intermediate", "marts", "tenancy", "ml", "billing", "compliance"]
 
 # identities leave gaps after a rollback, moments are never the same twice, and a report names its runs
-VOLATILE = {"batch_id", "entry_id", "model_version", "run_id"}
+VOLATILE = {"batch_id", "entry_id", "judgement_id", "model_version", "release_id", "run_id"}
 # the hashes of known events have a key of their own in each warehouse, which leads them to pages of their own
 VOLATILE_TABLES = {"pipeline.build_scope", "pipeline.build_changes", "ml.training_runs"}
+VOLATILE_TABLES |= {"quality.judgements", "quality.results"}  # a run that goes on judges again, and keeps both
 VOLATILE_TABLES |= {"raw.known_key", "raw.known_filters", "raw.known_pages", "raw.known_runs"}
 KNOWN = "select (select sum(length(hashes)) / 8 from raw.known_pages), (select count(*) from raw.events)"
 VOLATILE_COLUMNS = {("compliance.reports", "content"), ("compliance.reports", "sha256")}

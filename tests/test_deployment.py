@@ -226,6 +226,7 @@ def test_volumes_are_the_folders_of_the_settings(tmp_path: Path) -> None:
     folders = {
         "landing": settings.landing_dir,
         "reports": settings.reports_dir,
+        "data_docs": settings.data_docs_dir,
         "artifacts": settings.artifacts_dir,
         "instance": settings.dagster_home,
     }

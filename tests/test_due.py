@@ -63,6 +63,11 @@ def tables(connection):
                 [tenant_id, JAN_30],
             )
 
+        def hold(self, *loads):
+            connection.execute("delete from quality.holds")
+            for tenant_id, day in loads:
+                connection.execute("insert into quality.holds values (%s, %s, '[]')", [day, tenant_id])
+
         def due(self, landed=()):
             return due.work_due(connection, landed)
 
@@ -105,6 +110,66 @@ def test_a_replay_makes_a_built_day_due_again(tables, connection):
     tables.build(JAN_30)
     assert tables.due().load_days == ()
     assert due.unbuilt_replays(connection) == {}
+
+
+def test_a_front_that_is_not_where_the_holds_say_is_due(tables, connection):
+    days = [JAN_30 + timedelta(days=number) for number in range(5)]
+    for day in days:
+        tables.load(day, "a.ndjson")
+        tables.build(day)
+    for tenant_id, status in [("acme", "active"), ("beta", "suspended"), ("gone", "offboarded")]:
+        tables.tenant(tenant_id, status)
+    assert due.fronts_to_move(connection) == {}
+
+    tables.hold(("acme", days[3]), ("acme", days[1]), ("beta", days[3]), ("gone", days[0]), ("nobody", days[2]))
+    assert tables.due().load_days == (days[1], days[3]), "a suspended tenant's loads are built, too"
+    assert [(day, len(of)) for day, of in due.fronts_to_move(connection).items()] == [(days[1], 1), (days[3], 1)]
+    connection.execute("insert into pipeline.fronts values ('acme', %s), ('beta', %s)", [days[1], days[3]])
+    assert tables.due().load_days == ()
+
+    tables.hold(("acme", days[3]))
+    assert tables.due().load_days == (days[1], days[3]), "released: the marts catch up from where they stand"
+    tables.hold(("acme", days[0]), ("beta", days[3]))
+    assert tables.due().load_days == (days[0],)
+
+
+def test_a_move_is_due_until_a_build_settles_it_and_told_apart_from_the_next(tables, connection):
+    for day in (JAN_30, JAN_30 + timedelta(days=4)):
+        tables.load(day, "a.ndjson")
+        tables.build(day)
+    tables.tenant()
+    tables.hold(("acme", JAN_30))
+    held = due.fronts_to_move(connection)
+    assert [*held] == [JAN_30]
+    connection.execute("insert into pipeline.fronts values ('acme', %s)", [JAN_30])
+    connection.execute("insert into pipeline.front_moves values ('acme', %s, 'build')", [JAN_30])
+    assert due.fronts_to_move(connection) == held, "a build is at it"
+    connection.execute("delete from pipeline.front_moves")
+    assert due.fronts_to_move(connection) == {}
+
+    told = {held[JAN_30]}
+    for _ in range(2):  # released, held, and released again: each time it is another move
+        tables.hold()
+        connection.execute(
+            "insert into quality.releases (tenant_id, load_day, reasons, held_at, how)"
+            " values ('acme', %s, '[]', now(), 'passed')",
+            [JAN_30],
+        )
+        told.add(due.fronts_to_move(connection)[JAN_30])
+        tables.hold(("acme", JAN_30))
+    assert len(told) == 3
+
+
+def test_a_move_from_a_day_without_files_is_due_on_the_next_that_has_some(tables, connection):
+    tables.tenant()
+    tables.hold(("acme", JAN_30))
+    assert due.fronts_to_move(connection) == {}, "nothing was ever loaded"
+    for number in (-3, 2, 5):
+        tables.load(JAN_30 + timedelta(days=number), "a.ndjson")
+        tables.build(JAN_30 + timedelta(days=number))
+    assert tables.due().load_days == (JAN_30 + timedelta(days=2),)
+    tables.hold(("acme", JAN_30 + timedelta(days=9)))
+    assert tables.due().load_days == (JAN_30 + timedelta(days=5),)
 
 
 def test_active_tenants_are_published_after_each_build(tables):

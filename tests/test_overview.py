@@ -1,17 +1,18 @@
 """The numbers that people ask for first, before anything is there and for hostile names."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from rich.console import Console
 
 from analytics_dagster.cli.summary import summary
-from analytics_dagster.overview import Headline, Held, Overview, Received, overview
+from analytics_dagster.overview import Headline, Held, Overview, Received, Waiting, overview
 from analytics_dagster.settings import Settings
 
 DAY = date(2026, 2, 28)
+SINCE = datetime(2026, 3, 1, 4, 5, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>[red]"
 
 
@@ -49,15 +50,35 @@ def test_lines_of_nobody_are_shown_too(tenant):
             "insert into raw.accounts values (%s, %s, %s, %s, %s, %s, %s)",
             [number, who, DAY, received, accepted, duplicate, quarantined],
         )
-    tenant.execute("insert into quality.holds values (%s, 'acme', '[\"one\", \"two [red]\"]')", [DAY])
+    tenant.execute("insert into quality.holds values (%s, 'acme', '[\"one\", \"two [red]\"]', %s)", [DAY, SINCE])
     data = overview(tenant)
     assert data.received == [
         Received("(unknown)", "(no registered tenant)", "", 4, 0, 0, 4, 0, None),
         Received("acme", HOSTILE, "shop", 15, 12, 2, 1, 1, None, "active"),
     ]
-    assert data.held == [Held("acme", DAY, ["one", "two [red]"])]
-    assert "acme, load of 2026-02-28: one; two [red]" in shown(data)
+    assert data.held == [Held("acme", DAY, ["one", "two [red]"], SINCE)]
+    assert "acme, load of 2026-02-28, since 2026-03-01 04:05: one; two [red]" in shown(data)
     assert json.loads(json.dumps(data.as_json(), default=str))["received"][1]["name"] == HOSTILE
+
+
+def test_loads_behind_a_held_one_are_counted(tenant):
+    for number, who in enumerate(["acme", "acme", "acme", "beta"]):
+        day = DAY + timedelta(days=number)
+        (batch,) = tenant.execute(
+            "insert into raw.batches (load_day, path, content_sha256, bytes) values (%s, 'f', %s, 1)"
+            " returning batch_id",
+            [day, str(number)],
+        ).fetchone()
+        tenant.execute("insert into raw.accounts values (%s, %s, %s, 1, 1, 0, 0)", [batch, who, day])
+    tenant.execute("insert into quality.holds values (%s, 'acme', '[\"why\"]')", [DAY])
+    data = overview(tenant)
+    assert data.waiting == (Waiting("acme", 2, "waits for the held load of 2026-02-28"),)
+    assert "acme, 2 loads: waits for the held load of 2026-02-28" in shown(data)
+    tenant.execute("delete from quality.holds")
+    tenant.execute("insert into pipeline.fronts values ('acme', %s)", [DAY + timedelta(days=2)])
+    data = overview(tenant)
+    assert data.held == []
+    assert "acme, 1 load: released, and waits for the next build" in shown(data)
 
 
 def test_headlines_are_the_last_four_weeks_that_are_served(tenant):
@@ -82,7 +103,7 @@ def test_a_figure_that_is_not_there_is_a_dash():
 
 @pytest.mark.parametrize(("holds", "more"), [(10, False), (13, True)])
 def test_many_holds_are_counted(holds, more):
-    told = shown(Overview([], [Held("acme", DAY, ["why"])] * holds, []))
+    told = shown(Overview([], [Held("acme", DAY, ["why"], SINCE)] * holds, []))
     assert told.count("acme, load of") == 10
     assert ("and 3 more" in told) is more
 

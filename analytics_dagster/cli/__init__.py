@@ -11,6 +11,7 @@ from analytics_dagster.cli import (
     deployment,
     docs,
     load,
+    quality,
     quarantine,
     run,
     sql,
@@ -27,7 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, backfill, ui, load, collect, quarantine, tenant, bi, docs, status, sql, deployment):
+for command in (run, backfill, ui, load, collect, quarantine, quality, tenant, bi, docs, status, sql, deployment):
     command.register(app)
 
 FAILED, USAGE, TRY_AGAIN, INTERRUPTED = 1, 2, 3, 130  # and 4: see `load`

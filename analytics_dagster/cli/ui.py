@@ -1,4 +1,4 @@
-"""`ui`: Dagster's webserver and daemon until Ctrl-C, and nothing left behind afterwards."""
+"""`ui`: Dagster's webserver and daemon, and the Data Docs, until Ctrl-C, and nothing left behind afterwards."""
 
 import os
 import signal
@@ -6,8 +6,10 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,6 +21,9 @@ from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.processes import prepare_child
 from analytics_dagster.settings import Settings
 from analytics_dagster.warehouse import connect
+
+if TYPE_CHECKING:
+    from analytics_dagster.quality.data_docs.serving import DocsServer
 
 PORTS_TRIED = 50
 PATIENCE_SECONDS = 15
@@ -44,7 +49,8 @@ def ui(
     if first_time and not launch("deploy", chosen):
         raise typer.Exit(1)
     chosen_port = port or free_port(chosen.ui_host, chosen.ui_port)
-    raise typer.Exit(_serve(chosen, chosen_port))
+    with _data_docs(chosen, chosen_port) as pages:
+        raise typer.Exit(_serve(chosen, chosen_port, pages))
 
 
 def free_port(host: str, first: int) -> int:
@@ -61,7 +67,20 @@ def free_port(host: str, first: int) -> int:
     )
 
 
-def _serve(chosen: Settings, port: int) -> int:
+@contextmanager
+def _data_docs(chosen: Settings, ui_port: int) -> Iterator["DocsServer | None"]:
+    """A server of the Data Docs, whose address the children learn: their checks link to it. None if there is one."""
+    from analytics_dagster.quality.data_docs.serving import docs_server
+
+    if chosen.data_docs_url:
+        yield None
+        return
+    with docs_server(chosen.data_docs_dir, chosen.data_docs_port, taken=ui_port) as pages:
+        os.environ["ANALYTICS_DATA_DOCS_URL"] = pages.address
+        yield pages
+
+
+def _serve(chosen: Settings, port: int, pages: "DocsServer | None") -> int:
     # its successor `dg dev` wants a package more and does the same here
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]
     command = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", str(chosen.home / "workspace.yaml")]
@@ -72,6 +91,10 @@ def _serve(chosen: Settings, port: int) -> int:
         preexec_fn=prepare_child,  # noqa: PLW1509 - two system calls, safe between fork and exec
     )
     out.print(f"The UI will answer at http://{chosen.ui_host}:{port} — stop it with Ctrl-C.", highlight=False)
+    if pages:
+        pages.start()  # not before: a process with threads is not forked
+    docs = pages.address if pages else str(chosen.data_docs_url)
+    out.print(f"The Data Docs are at {docs}", markup=False, highlight=False, soft_wrap=True)
     for name in STOP_SIGNALS:
         signal.signal(name, _stop)
     try:

@@ -15,6 +15,7 @@ from analytics_dagster.defs.tenant_partitions import served
 from analytics_dagster.due import last_built_day
 from analytics_dagster.ml.journal import record_scoring, record_training
 from analytics_dagster.ml.reports import NoModelError, NotEnoughDataError, ScoreReport, TrainingReport
+from analytics_dagster.tenancy import standing
 from analytics_dagster.warehouse import WarehouseUrl
 
 Train = Callable[[WarehouseUrl, Path], TrainingReport]
@@ -107,7 +108,8 @@ def _score(context: dg.AssetExecutionContext, score: Score, warehouse: Warehouse
         return
     for tenant_id, rows in report.rows.items():
         with warehouse.connect() as connection:
-            as_of = report.as_of.get(tenant_id) or last_built_day(connection) or date.min
+            stands_on = standing.as_of(connection, tenant_id) or last_built_day(connection)
+            as_of = report.as_of.get(tenant_id) or stands_on or date.min
             record_scoring(connection, tenant_id, report.model, as_of, rows)
         context.add_asset_metadata(
             {"dagster/partition_row_count": rows, "as of": str(as_of), "model version": report.version},

@@ -1,25 +1,28 @@
-"""Judge the loads of some days and hold back the tenants that fail a critical expectation.
+"""The gate: judge the loads of some days, and hold back the tenants that fail a critical expectation.
 
-Judging again replaces the earlier verdicts: a repaired load that now passes is released by it.
+From the events to what is remembered of them; each step has a module of its own. Judging again is harmless: the same
+load comes out the same, and a repaired one is released by it.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import psycopg
-from psycopg.types.json import Jsonb
 
-from analytics_dagster.quality.rollup import rollup
-from analytics_dagster.quality.suites import judge, read_suites
+from analytics_dagster.quality.history import frame
+from analytics_dagster.quality.holding import Decision
+from analytics_dagster.quality.profiling import profiles
+from analytics_dagster.quality.recording import record, take_turns
+from analytics_dagster.quality.sampling import samples
+from analytics_dagster.quality.suites import MARTS_SUITE, Suite, judge, read_suites
+from analytics_dagster.quality.thresholds import thresholds
 from analytics_dagster.quality.verdicts import Verdict
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
-# above this share, and from this number of tenants on, a failure is the platform's and nothing is built
-PLATFORM_FAULT_SHARE = 0.3
-PLATFORM_FAULT_TENANTS = 3
+PLATFORM_FAULT_TENANTS = 3  # fewer are no sign of anything
 
 
 @dataclass(frozen=True)
@@ -30,77 +33,88 @@ class Hold:
 
 
 @dataclass(frozen=True)
+class Flag:
+    """It fails, and is served: it was let pass before the rule was what it is now."""
+
+    load_day: date
+    tenant_id: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class GateReport:
-    verdicts: tuple[Verdict, ...]
-    holds: tuple[Hold, ...]
+    verdicts: tuple[Verdict, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    judgement_id: int | None = None
 
     @property
     def judged(self) -> int:
         """How many (loading day, tenant)s were judged."""
-        return len({(verdict.load_day, verdict.tenant_id) for verdict in self.verdicts})
+        return len(self.decisions)
 
     @property
-    def platform_faults(self) -> tuple[date, ...]:
-        """Days on which so many tenants failed that it cannot be their own fault."""
-        judged = Counter(day for day, _ in {(v.load_day, v.tenant_id) for v in self.verdicts})
-        held = Counter(hold.load_day for hold in self.holds)
+    def holds(self) -> tuple[Hold, ...]:
+        """Of the judged loads: those that are held now, newly or still."""
+        return tuple(Hold(d.load_day, d.tenant_id, d.reasons) for d in self.decisions if d.state == "held")
+
+    @property
+    def flagged(self) -> tuple[Flag, ...]:
+        return tuple(Flag(d.load_day, d.tenant_id, d.reasons) for d in self.decisions if d.state == "flagged")
+
+    def platform_faults(self, share: float, tenants: int = PLATFORM_FAULT_TENANTS) -> tuple[date, ...]:
+        """Days on which more than this share of the tenants fail, and so many that it cannot be their own fault.
+
+        What a person released is no fault any more, and what marts are held for says nothing about the day's loads.
+        """
+        judged = Counter(each.load_day for each in self.decisions)
+        failing = Counter(
+            each.load_day for each in self.decisions if each.failing and each.state in {"held", "flagged"}
+        )
         return tuple(
             day
-            for day, count in sorted(held.items())
-            if count >= PLATFORM_FAULT_TENANTS and count > PLATFORM_FAULT_SHARE * judged[day]
+            for day, count in sorted(failing.items())
+            if is_platform_fault(count, judged[day], share, tenants=tenants)
         )
+
+
+def is_platform_fault(failing: int, judged: int, share: float, *, tenants: int = PLATFORM_FAULT_TENANTS) -> bool:
+    """Whether so many of the judged tenants fail that it is no tenant's own fault."""
+    return failing >= tenants and failing > share * judged
 
 
 def run_gate(
-    url: WarehouseUrl, suite_file: Path, load_days: Sequence[date], tenants: Sequence[str] | None = None
+    url: WarehouseUrl,
+    expectations_dir: Path,
+    load_days: Collection[date],
+    tenants: Collection[str] | None = None,
+    *,
+    run_id: str,
+    declared: Collection[str] = (),
 ) -> GateReport:
-    suites = [suite for suite in read_suites(suite_file.parent) if suite.file == suite_file]
+    """`declared` are the names of events that have a contract. A tenant without a line on a day is not judged."""
+    suites = [suite for suite in read_suites(expectations_dir) if suite.name != MARTS_SUITE]
+    days, chosen = sorted(load_days), None if tenants is None else sorted(tenants)
     with connect(url) as connection:
-        verdicts = judge(rollup(connection, load_days, tenants), suites)
-        report = GateReport(tuple(verdicts), tuple(holds_of(verdicts)))
-        _record(connection, report, load_days, tenants)
-    return report
+        take_turns(connection)  # before anything is read: the newest state of a load is of its newest content
+        found = [each for each in profiles(connection, days, chosen, declared=declared) if each.measures["received"]]
+        verdicts = judge(frame(connection, found), suites, thresholds(connection, chosen)) if found else []
+        verdicts = with_samples(connection, verdicts, suites, declared)
+        recorded = record(connection, "loads", run_id, verdicts, profiles=found, load_days=days, tenants=chosen)
+    return GateReport(tuple(verdicts), recorded.decisions, recorded.judgement_id)
 
 
-def holds_of(verdicts: Sequence[Verdict]) -> list[Hold]:
-    """A tenant's load is held when at least one critical expectation failed."""
-    reasons: dict[tuple[date, str], list[str]] = {}
-    for verdict in verdicts:
-        if verdict.severity == "critical" and not verdict.passed:
-            observed = "nothing" if verdict.observed is None else f"{verdict.observed:.3g}"
-            reasons.setdefault((verdict.load_day, verdict.tenant_id), []).append(
-                f"{verdict.expectation}: expected {verdict.expected}, observed {observed}"
-            )
-    return [Hold(load_day, tenant, tuple(why)) for (load_day, tenant), why in sorted(reasons.items())]
+def with_samples(
+    connection: psycopg.Connection, verdicts: Sequence[Verdict], suites: Iterable[Suite], declared: Collection[str]
+) -> list[Verdict]:
+    """What fails, and is a share of events, gets the ids of a few to look at."""
+    by_name = {suite.name: suite for suite in suites}
 
+    def observation(verdict: Verdict) -> tuple[date, str, str]:
+        return verdict.load_day, verdict.tenant_id, by_name[verdict.suite].measure_of(verdict.expectation)
 
-def _record(
-    connection: psycopg.Connection,
-    report: GateReport,
-    load_days: Sequence[date],
-    tenants: Sequence[str] | None,
-) -> None:
-    scope = {"load_days": list(load_days), "tenants": None if tenants is None else list(tenants)}
-    within = "load_day = any(%(load_days)s) and (%(tenants)s::text[] is null or tenant_id = any(%(tenants)s))"
-    connection.execute(f"delete from quality.results where {within}", scope)  # noqa: S608 - a constant of ours
-    # a hold that stays keeps the moment at which it began
-    still_held = [(hold.load_day, hold.tenant_id) for hold in report.holds]
-    connection.execute(
-        f"delete from quality.holds where {within} and not (load_day, tenant_id) in "  # noqa: S608 - as above
-        "(select * from unnest(%(days)s::date[], %(held)s::text[]))",
-        {**scope, "days": [day for day, _ in still_held], "held": [tenant for _, tenant in still_held]},
-    )
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "insert into quality.results (load_day, tenant_id, expectation, severity, observed, expected, passed)"
-            " values (%s, %s, %s, %s, %s, %s, %s)",
-            [
-                (v.load_day, v.tenant_id, v.expectation, v.severity, v.observed, v.expected, v.passed)
-                for v in report.verdicts
-            ],
-        )
-        cursor.executemany(
-            "insert into quality.holds (load_day, tenant_id, reasons) values (%s, %s, %s)"
-            " on conflict (load_day, tenant_id) do update set reasons = excluded.reasons",
-            [(hold.load_day, hold.tenant_id, Jsonb(list(hold.reasons))) for hold in report.holds],
-        )
+    failed = {observation(verdict) for verdict in verdicts if not verdict.passed}
+    found = samples(connection, failed, declared=declared) if failed else {}
+    return [
+        verdict if verdict.passed else replace(verdict, sample=found.get(observation(verdict), ()))
+        for verdict in verdicts
+    ]

@@ -3,6 +3,7 @@
 Reads only. The gate decides what is held; a build moves the front (pipeline.fronts), which may come a moment later.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -76,4 +77,6 @@ def _waits_for(first_held: date | None) -> str:
 
 
 def _texts(reasons: Any) -> tuple[str, ...]:
-    return tuple(str(reason) for reason in (reasons if isinstance(reasons, list) else [reasons]))
+    """Reasons are a list of sentences; whatever else stands there is shown as it is."""
+    listed = reasons if isinstance(reasons, list) else [reasons]
+    return tuple(reason if isinstance(reason, str) else json.dumps(reason) for reason in listed)

@@ -96,8 +96,8 @@ def prepare(
     return result
 
 
-def dbt_environment(url: WarehouseUrl, build_id: str = "") -> dict[str, str]:
-    """What dbt and libpq below it read. The build's id is a session setting: changed --vars would parse anew."""
+def dbt_environment(url: WarehouseUrl, build_id: str = "", *, is_sharded: bool | None = None) -> dict[str, str]:
+    """What dbt and libpq below it read. The build's id stands here, too: changed --vars would parse anew."""
     of_libpq = {
         f"PG{name.upper()}": value
         for name, value in url.parameters
@@ -109,12 +109,13 @@ def dbt_environment(url: WarehouseUrl, build_id: str = "") -> dict[str, str]:
         os.environ.get("PGOPTIONS", ""),
         dict(url.parameters).get("options", ""),
         "-c timezone=UTC -c client_connection_check_interval=2s",
-        f"-c analytics.build_id={build_id}",
     ]
     return {
         **url.dbt_environment(),
         **of_libpq,
         "PGOPTIONS": " ".join(option for option in options if option),
+        "BUILD_ID": build_id,
+        "WAREHOUSE_IS_SHARDED": "" if is_sharded is None else str(is_sharded).lower(),  # empty: dbt asks
         "DO_NOT_TRACK": "1",
     }
 
@@ -140,7 +141,7 @@ def _call(
             select=select,
             full_refresh=full_refresh,
         ),
-        environment=dbt_environment(url, build_id),
+        environment=dbt_environment(url, build_id, is_sharded=_is_sharded(connection)),
         manifest=manifest_for(read_manifest(manifest_path), url.database),
         on_event=on_event,
     )
@@ -181,6 +182,11 @@ def _raise_if_lost(connection: psycopg.Connection, url: WarehouseUrl) -> None:
             where=place(url),
             remedy=f"run the same days again when it is back. The driver says: {str(error).splitlines()[0]}",
         ) from None
+
+
+def _is_sharded(connection: psycopg.Connection) -> bool:
+    row = connection.execute("select pipeline.is_sharded()").fetchone()
+    return bool(row and row[0])
 
 
 def _built(connection: psycopg.Connection) -> dict[Relation, str]:

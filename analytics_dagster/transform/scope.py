@@ -87,8 +87,8 @@ def write_scope(
         _move_fronts(connection, scope)
         connection.execute(TAKE_MOVES, scope)
         touched = connection.execute(TOUCHED, scope).rowcount + connection.execute(MOVED, scope).rowcount
-    # an estimate from before the insert would make the planner read the whole history of a tenant
-    connection.execute("analyze pipeline.build_scope")
+        # an estimate from before the insert would make the planner read the whole history of a tenant
+        connection.execute("analyze pipeline.build_scope")
     return touched
 
 

@@ -11,9 +11,8 @@
         tells = {'key': 'user_id', 'of': ['first_day']}             the key of each row that is new, gone or other
     in those columns (without `of`: in any), and nothing of nobody's rows. pipeline.build_changes has it until a build ends
     well, so that no failed one leaves stale rows behind.
-    A first build and a full refresh read everything. The build's id comes with the connection (PGOPTIONS), so that
-    the parsed project is the same for every run; SQL has it as a literal, because only this connection has the setting
-    and a shard may be asked by another one.
+    A first build and a full refresh read everything. The build's id comes by the environment (BUILD_ID), so that the
+    parsed project is the same for every run.
 #}
 
 {# The (tenant_id, day)s that a model restates in this build; of weeks and months, the first day. #}
@@ -210,8 +209,7 @@
 {% endmacro %}
 
 {% macro build_id() %}
-    {% set answer = run_query("select coalesce(current_setting('analytics.build_id', true), '')") %}
-    {{ return(answer.columns[0].values()[0]) }}
+    {{ return(env_var('BUILD_ID', '')) }}
 {% endmacro %}
 
 {# As a pre-hook, before the rows are computed: two overlapping runs would otherwise write what they read too early. #}

@@ -67,6 +67,14 @@ class Books:
         )
         self.connection.commit()
 
+    def build(self):
+        """What a build does with the holds: each tenant stands at its first one."""
+        self.connection.execute("delete from pipeline.fronts")
+        self.connection.execute(
+            "insert into pipeline.fronts select tenant_id, min(load_day) from quality.holds group by tenant_id"
+        )
+        self.connection.commit()
+
 
 def utc(*moment):
     return datetime(*moment, tzinfo=UTC)

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from billing_books import LOADED, MAY, Happened, utc
 
-from analytics_dagster.billing import bill, rate, statement, store
+from analytics_dagster.billing import HeldMonthError, bill, rate, statement, store
 from analytics_dagster.billing.plans import load_plans
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.warehouse import connect
@@ -65,11 +65,13 @@ def test_new_usage_replaces_the_statement_and_leaves_no_old_line(books, connecti
     books.tenant()
     some_usage(books)
     first = bill(warehouse, "lofi-lounge", MAY, tmp_path)
-    books.hold(LOADED, "too many duplicates")
+    books.connection.execute("create temporary table taken as select * from raw.events")
+    books.connection.execute("delete from raw.events")
+    books.connection.commit()
     second = bill(warehouse, "lofi-lounge", MAY, tmp_path)
     assert (len(first.lines), len(second.lines)) == (5, 3)
     assert [len(table) for table in rows(connection)] == [1, 3]
-    books.connection.execute("delete from quality.holds")
+    books.connection.execute("insert into raw.events select * from taken")
     books.connection.commit()
     assert bill(warehouse, "lofi-lounge", MAY, tmp_path).sha256 == first.sha256
     assert [len(table) for table in rows(connection)] == [1, 5]
@@ -97,13 +99,33 @@ def test_a_month_without_usage_costs_the_fee(books, warehouse, tmp_path):
     assert "nothing was loaded yet" in page
 
 
-def test_held_loads_are_stated_plainly(books, warehouse, tmp_path):
+def test_a_month_over_which_a_hold_stands_is_not_stated(books, connection, warehouse, tmp_path):
     books.tenant()
+    books.tenant("other")
     some_usage(books, 40)
-    books.hold(LOADED, "duplicate share: expected < 0.2, observed 0.6 <b>")
-    page = bill(warehouse, "lofi-lounge", MAY, tmp_path).path.read_text(encoding="utf-8")
-    assert "duplicate share: expected &lt; 0.2, observed 0.6 &lt;b&gt;" in page
-    assert "2025-06-02" in page
+    books.events(
+        Happened(utc(2025, 6, 3), "ada", load_day=date(2025, 6, 4)),
+        Happened(utc(2025, 5, 3), "ada", load_day=date(2025, 6, 5)),
+        Happened(utc(2025, 3, 3), "ada", load_day=date(2025, 3, 5)),
+    )
+    books.hold(date(2025, 6, 4), "no one <b>", "odd")
+    books.build()
+    with pytest.raises(HeldMonthError) as refused:
+        bill(warehouse, "lofi-lounge", MAY, tmp_path)
+    assert refused.value.problem == (
+        "May 2025 cannot be stated: the load of 2025-06-05 is kept back (waits for the held load of 2025-06-04)"
+    )
+    assert refused.value.where == "tenant lofi-lounge"
+    assert "analytics-dagster quality release" in refused.value.remedy
+    with pytest.raises(HeldMonthError, match=r"2025-06-04 is kept back \(no one <b>; odd\), and so is 1 more"):
+        bill(warehouse, "lofi-lounge", date(2025, 6, 1), tmp_path)
+    assert rows(connection) == [[], []]
+    assert list(tmp_path.iterdir()) == []
+    assert bill(warehouse, "lofi-lounge", date(2025, 3, 1), tmp_path).total > 0
+    assert bill(warehouse, "other", MAY, tmp_path).total > 0
+    connection.execute("delete from quality.holds")
+    books.build()
+    assert bill(warehouse, "lofi-lounge", MAY, tmp_path).total > 0
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=list(HOSTILE))

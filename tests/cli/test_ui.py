@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from platform_process import PATIENCE, PROGRAM, TRACEBACK, answers, environment, until
 
-from analytics_dagster.cli.ui import PORTS_TRIED, free_port
+from analytics_dagster.cli.ui import PORTS_TRIED, _data_docs, free_port
 from analytics_dagster.defs.labels import GROUPS
 from analytics_dagster.errors import AnalyticsError
+from analytics_dagster.settings import load_settings
 
 pytestmark = pytest.mark.slow
 
@@ -75,6 +76,16 @@ def test_without_a_free_port_the_setting_is_named(monkeypatch):
         free_port("127.0.0.1", taken.getsockname()[1])
 
 
+def test_the_children_learn_where_the_data_docs_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANALYTICS_DATA_DOCS_URL", "")
+    with _data_docs(load_settings(state_dir=tmp_path, data_docs_port=0), 3000) as pages:
+        assert load_settings().data_docs_url == pages.address
+    monkeypatch.setenv("ANALYTICS_DATA_DOCS_URL", "https://quality.example")
+    with _data_docs(load_settings(state_dir=tmp_path), 3000) as pages:
+        assert pages is None
+    assert load_settings().data_docs_url == "https://quality.example"
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found by /proc")
 def test_a_person_looks_at_the_platform(end_to_end, browser, tmp_path):
@@ -123,6 +134,9 @@ def test_a_killed_ui_leaves_nobody_behind(end_to_end, tmp_path):
         with ui(end_to_end, tmp_path, UI_PORT=str(port)) as opened:
             assert not opened.address.endswith(f":{port}")
             assert len(processes_of(end_to_end.state)) > 2
+            docs = re.search(r"The Data Docs are at http://127\.0\.0\.1:(\d+)", opened.said())
+            assert docs
+            socket.create_connection(("127.0.0.1", int(docs[1])), timeout=PATIENCE).close()
             opened.process.kill()
             opened.process.wait()
             until(lambda: not processes_of(end_to_end.state))

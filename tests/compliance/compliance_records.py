@@ -60,6 +60,14 @@ def account(connection, load_day, *, accepted, duplicate=0, quarantined=0, tenan
     connection.commit()
 
 
+def build(connection, *load_days, front, tenant_id="kirana"):
+    """As a build leaves it: these loads are in the marts, and the tenant stands at its front."""
+    for day in load_days:
+        connection.execute("insert into pipeline.built_loads (load_day, batch_id) values (%s, 1)", [day])
+    connection.execute("insert into pipeline.fronts values (%s, %s)", [tenant_id, front])
+    connection.commit()
+
+
 def everything(connection, tenant_id="kirana"):
     """One row or more in every table that the report reads, and one mart."""
     events(

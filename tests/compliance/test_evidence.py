@@ -3,9 +3,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from compliance_records import MAY, RUNS, a_tenant, events, everything
+from compliance_records import MAY, RUNS, a_tenant, account, build, events, everything
 
-from analytics_dagster.compliance import evidence, findings
+from analytics_dagster.compliance import evidence, findings, render
 from analytics_dagster.compliance.counting import count_query
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.warehouse.migrations import available
@@ -42,13 +42,35 @@ def test_tables_before_the_first_build_are_said_to_be_missing(connection):
 def test_loads_come_with_their_books(full):
     assert [(load.load_day.day, load.files, load.received, load.accepted, load.duplicate, load.quarantined, load.kept)
             for load in full.loads] == [(1, 1, 3, 3, 0, 0, 3), (2, 1, 5, 0, 4, 1, 0)]  # fmt: skip
-    assert [(load.load_day, load.reasons) for load in full.held_loads] == [(date(2025, 5, 2), ["duplicates <80 %>"])]
+    assert [(load.load_day, load.reasons) for load in full.held_loads] == [(date(2025, 5, 2), ("duplicates <80 %>",))]
+
+
+@pytest.mark.usefixtures("full")
+def test_loads_that_wait_behind_a_held_one_are_told(connection):
+    account(connection, date(2025, 5, 9), accepted=0, duplicate=1)
+    build(connection, date(2025, 5, 1), front=date(2025, 5, 2))
+    held = evidence(connection, "kirana", MAY)
+    assert held.stands_on == date(2025, 5, 1)
+    assert [(load.load_day.day, load.reasons, load.held_at is None) for load in held.held_loads] == [
+        (2, ("duplicates <80 %>",), False),
+        (9, ("waits for the held load of 2025-05-02",), True),
+    ]
+    (finding,) = [finding for finding in findings(held) if "held back" in finding.claim]
+    assert finding.detail == (
+        "1 held and 1 waiting, with the reasons in section 5; the marts stand on the load of 2025-05-01"
+    )
+    june = evidence(connection, "kirana", date(2025, 6, 1), today=date(2025, 7, 1))
+    assert [(load.load_day.day, load.held_at) for load in june.held_loads] == [(2, None)]
+    assert any(finding.detail.startswith("1 waiting, with") for finding in findings(june))
+    page = render(held)
+    assert "waits for the held load of 2025-05-02" in page
+    assert "The marts stand on the load of 2025-05-01." in page
 
 
 def test_reasons_of_any_shape_are_text(connection):
     a_tenant(connection)
     connection.execute("""insert into quality.holds values ('2025-05-02', 'kirana', '{"why": 1}')""")
-    assert evidence(connection, "kirana", MAY).held_loads[0].reasons == ['{"why": 1}']
+    assert evidence(connection, "kirana", MAY).held_loads[0].reasons == ('{"why": 1}',)
 
 
 def test_the_rest_of_the_record(full):
@@ -95,7 +117,7 @@ def test_findings_say_what_a_person_must_look_at(full):
     assert found == {
         "that": (True, found["that"][1]),
         "was": (True, "8 lines in 2 loads"),
-        "of": (False, "1 held, with the reasons in section 5"),
+        "of": (False, "1 held, with the reasons in section 5; the marts stand on no load"),
         "is": (False, "events older than 2025-05-01: 1"),
         "readers": (True, "0 foreign rows among 7"),
         "ended": (False, "1 of 3 did, see section 9"),

@@ -6,6 +6,7 @@ Partitions begin where the settings said when they were first imported, so that 
 import itertools
 import json
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ class Platform:
     messages: list[dict[str, Any]] = field(default_factory=list)
 
     def land(self, *arguments: Any, **named: Any) -> None:
-        small_day.land(self.settings.landing_dir, *arguments, **named)
+        small_day.land(self.settings.landing_dir, *arguments, tenants_dir=self.settings.tenants_dir, **named)
 
     def run_all(self) -> bool:
         return self._launch("run_all")
@@ -143,6 +144,7 @@ def _opened(url: WarehouseUrl, state: Path, patch: pytest.MonkeyPatch) -> Iterat
     patch.setenv("ANALYTICS_WAREHOUSE_URL", url.text())
     patch.setenv("ANALYTICS_STATE_DIR", str(state))
     patch.setenv("ANALYTICS_FIRST_DAY", FIRST_DAY)
+    patch.setenv("ANALYTICS_TENANTS_DIR", str(_some_tenants(state / "tenants")))
     settings.cache_clear()
     chosen = settings()
     chosen.landing_dir.mkdir()
@@ -152,6 +154,13 @@ def _opened(url: WarehouseUrl, state: Path, patch: pytest.MonkeyPatch) -> Iterat
     with dg.DagsterInstance.get() as instance:
         yield Platform(url, chosen, instance)
     settings.cache_clear()
+
+
+def _some_tenants(folder: Path) -> Path:
+    folder.mkdir()
+    for tenant_id in small_day.SOME_TENANTS:
+        shutil.copy(small_day.ALL_TENANTS / f"{tenant_id}.yaml", folder)
+    return folder
 
 
 def _create(server: WarehouseUrl, name: str, template: str) -> None:

@@ -2,16 +2,15 @@
 
 import json
 import os
-import shutil
 from datetime import timedelta
 
 import dagster as dg
 import pytest
-from small_day import DAY, TENANTS, USERS, music
+from small_day import DAY, USERS, music
+from small_day import SOME_TENANTS as TENANTS
 
 from analytics_dagster import registration
 from analytics_dagster.ingest.quarantine import Choice, Edit, replay
-from analytics_dagster.settings import PROJECT_ROOT, settings
 from analytics_dagster.tenancy import load_tenant_files, moving
 from analytics_dagster.tenancy.files import configured
 from analytics_dagster.warehouse import connect
@@ -36,10 +35,9 @@ def dbt_calls(monkeypatch):
     return calls
 
 
-def test_a_day_of_eight_tenants_is_one_call_of_dbt(platform, dbt_calls):
+def test_a_day_of_all_tenants_is_one_call_of_dbt(platform, dbt_calls):
     platform.land()
     assert platform.run_all(), platform.messages
-    assert len(TENANTS) == 8
     assert [arguments[0] for arguments in dbt_calls] == ["build"]
 
     titles = [message["title"] for message in platform.told("run_success")]
@@ -49,9 +47,9 @@ def test_a_day_of_eight_tenants_is_one_call_of_dbt(platform, dbt_calls):
         "train",
         f"monthly 2026-02-01|{TENANTS[0]} … 2026-02-01|{TENANTS[-1]}",
     ]
-    assert platform.rows("select count(*), sum(value) from marts.kpi_daily where metric = 'revenue'") == [(8, 320)]
+    assert platform.rows("select count(*), sum(value) from marts.kpi_daily where metric = 'revenue'") == [(3, 120)]
     assert {note is not None for (note,) in platform.rows("select note from ml.training_runs")} == {True}
-    assert platform.rows("select count(*) from compliance.reports") == [(8,)]
+    assert platform.rows("select count(*) from compliance.reports") == [(3,)]
     assert platform.materialized("marts", "kpi_daily") == {DAY.isoformat()}
     assert platform.materialized("billing_report") == {f"2026-02-01|{tenant}" for tenant in TENANTS}
 
@@ -62,7 +60,7 @@ def test_a_day_of_eight_tenants_is_one_call_of_dbt(platform, dbt_calls):
     platform.land(name="late")
     assert platform.run_all()
     assert len(dbt_calls) == 2
-    assert platform.rows("select sum(value) from marts.kpi_daily where metric = 'revenue'") == [(640,)]
+    assert platform.rows("select sum(value) from marts.kpi_daily where metric = 'revenue'") == [(240,)]
 
 
 def test_a_backfill_restates_days_in_one_run_for_all_or_for_some(platform, dbt_calls):
@@ -87,7 +85,7 @@ def test_a_backfill_restates_days_in_one_run_for_all_or_for_some(platform, dbt_c
     revenue = f"select tenant_id from marts.kpi_daily where metric = 'revenue' and day = '{day}' and value = 80"
     assert platform.rows(revenue) == [("kirana",)]
     assert platform.run_all(), platform.messages
-    assert len(platform.rows(revenue)) == 8
+    assert len(platform.rows(revenue)) == len(TENANTS)
 
 
 def test_a_replayed_line_reaches_the_marts(platform):
@@ -128,12 +126,8 @@ def test_a_replayed_line_reaches_the_marts(platform):
     assert platform.messages == [], "the build saw the replay"
 
 
-def test_a_tenant_registered_late_has_its_events_released(platform, tmp_path, monkeypatch):
-    folder = tmp_path / "tenants"
-    shutil.copytree(PROJECT_ROOT / "tenants", folder)
-    monkeypatch.setenv("ANALYTICS_TENANTS_DIR", str(folder))
-    settings.cache_clear()
-    platform.settings = settings()
+def test_a_tenant_registered_late_has_its_events_released(platform):
+    folder = platform.settings.tenants_dir
     events = [event | {"metadata": event["metadata"] | {"tenant_id": "acme"}} for event in music(DAY)]
     landed = platform.settings.landing_dir / DAY.isoformat() / "acme"
     landed.mkdir(parents=True)
@@ -165,7 +159,7 @@ def test_progress_is_told_step_by_step(platform):
     assert platform.messages[0] == {"kind": "run_start", "title": f"daily {DAY}", "steps": 3}
     steps = [m["step"] for m in platform.told("step_success")]
     assert steps[:3] == ["raw_events", "quality_gate", "dbt_tables"]
-    assert {"kind": "message", "step": "dbt_tables", "text": "restating 8 days of tenants"} in platform.messages
+    assert {"kind": "message", "step": "dbt_tables", "text": "restating 3 days of tenants"} in platform.messages
 
 
 def test_reports_are_made_although_training_fails(platform):
@@ -176,7 +170,7 @@ def test_reports_are_made_although_training_fails(platform):
     assert failure["title"] == "train"
     assert any('violates check constraint "never"' in reason for reason in failure["reasons"])
     assert platform.told("run_success")[-1]["title"].startswith("monthly ")
-    assert platform.rows("select count(*) from billing.statements") == [(8,)]
+    assert platform.rows("select count(*) from billing.statements") == [(3,)]
     assert platform.instance.get_run_by_id(failure["run_id"]).status == dg.DagsterRunStatus.FAILURE
 
     platform.execute("alter table ml.training_runs drop constraint never")
@@ -212,7 +206,7 @@ def test_a_platform_fault_builds_nothing(platform):
     assert not platform.run_all()
     (failure,) = platform.told("run_failure")
     assert any("the_platform_is_sound" in reason for reason in failure["reasons"]), failure
-    assert platform.rows("select count(*) from quality.holds") == [(8,)]
+    assert platform.rows("select count(*) from quality.holds") == [(3,)]
     assert platform.rows("select count(*) from marts.kpi_daily") == [(0,)]
     assert "dbt_tables" not in [message["step"] for message in platform.told("step_start")]
 
@@ -237,15 +231,11 @@ def test_a_file_that_cannot_be_read_to_its_end_is_told(platform):
     (platform.settings.landing_dir / DAY.isoformat() / "kirana" / "cut.ndjson.gz").write_bytes(b"\x1f\x8b\x08")
     assert platform.run_all(), platform.messages
     assert any("cut.ndjson.gz" in m["text"] for m in platform.told("message") if m["step"] == "raw_events")
-    assert platform.rows("select count(*) from marts.kpi_daily where metric = 'revenue'") == [(8,)]
+    assert platform.rows("select count(*) from marts.kpi_daily where metric = 'revenue'") == [(3,)]
 
 
-def test_a_tenant_that_moves_has_its_past_made_anew(platform, tmp_path, monkeypatch):
-    folder = tmp_path / "tenants"
-    shutil.copytree(PROJECT_ROOT / "tenants", folder)
-    monkeypatch.setenv("ANALYTICS_TENANTS_DIR", str(folder))
-    settings.cache_clear()
-    platform.settings = settings()
+def test_a_tenant_that_moves_has_its_past_made_anew(platform):
+    folder = platform.settings.tenants_dir
     platform.land()
     assert platform.run_all()
     days = "select distinct day from marts.kpi_daily where tenant_id = 'kirana'"
@@ -323,8 +313,8 @@ def test_beyond_a_limit_is_a_warning_and_nothing_is_dropped(platform):
     platform.execute("update tenancy.tenants set configuration = configuration || '{\"events_per_day\": 3}'")
     platform.land()
     assert platform.run_all(), platform.messages
-    assert platform.rows("select count(*), min(observed) from tenancy.limit_breaches") == [(8, 8)]
-    assert platform.rows("select sum(accepted) from raw.accounts") == [(64,)]
+    assert platform.rows("select count(*), min(observed) from tenancy.limit_breaches") == [(3, 8)]
+    assert platform.rows("select sum(accepted) from raw.accounts") == [(24,)]
     assert any("received 8 events, its limit is 3 a day" in message["text"] for message in platform.told("message"))
     key = dg.AssetCheckKey(dg.AssetKey("raw_events"), "tenants_stay_within_limits")
     (record,) = platform.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
@@ -333,8 +323,8 @@ def test_beyond_a_limit_is_a_warning_and_nothing_is_dropped(platform):
     assert "events_per_day" in evaluation.metadata["beyond their limits"].value
 
 
-def test_a_command_tenant_is_published_and_taken_over_by_its_file(platform, tmp_path, monkeypatch):
-    new = {**load_tenant_files(PROJECT_ROOT / "tenants")[0].model_dump(mode="json"), "tenant_id": "newcomer"}
+def test_a_command_tenant_is_published_and_taken_over_by_its_file(platform, tmp_path):
+    new = {**load_tenant_files(platform.settings.tenants_dir)[0].model_dump(mode="json"), "tenant_id": "newcomer"}
     with connect(platform.url) as connection:
         registration.add_tenant(connection, configured(new, where="test"), tenants_dir=tmp_path, actor="ada")
     platform.land()
@@ -342,12 +332,7 @@ def test_a_command_tenant_is_published_and_taken_over_by_its_file(platform, tmp_
     assert platform.instance.get_dynamic_partitions("tenants") == [*TENANTS, "newcomer"]
     assert platform.rows("select count(*) from tenancy.publications where tenant_id = 'newcomer'") == [(1,)]
 
-    folder = tmp_path / "tenants"
-    shutil.copytree(PROJECT_ROOT / "tenants", folder)
-    (folder / "newcomer.yaml").write_text(json.dumps(new))
-    monkeypatch.setenv("ANALYTICS_TENANTS_DIR", str(folder))
-    settings.cache_clear()
-    platform.settings = settings()
+    (platform.settings.tenants_dir / "newcomer.yaml").write_text(json.dumps(new))
     assert platform.deploy(), platform.messages
     assert any("newcomer was added by a command" in message["text"] for message in platform.told("message"))
     assert platform.rows("select origin from tenancy.tenants where tenant_id = 'newcomer'") == [("file",)]

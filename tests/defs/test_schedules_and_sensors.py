@@ -154,6 +154,48 @@ def test_a_replay_asks_for_its_day_once_more(sensors, instance, warehouse):
     assert first.run_key == second.run_key != before.run_key
 
 
+def test_a_release_asks_for_its_day_once_and_a_later_one_again(sensors, instance, warehouse, tenants):
+    tenants.add("zed")
+    keys = []
+    with connect(warehouse, autocommit=True) as connection:
+        connection.execute(
+            "with batch as (insert into raw.batches (load_day, path, content_sha256, bytes)"
+            " values (%s, 'f', 's', 1) returning batch_id, load_day)"
+            " insert into pipeline.built_loads (load_day, batch_id) select load_day, batch_id from batch",
+            [DAY],
+        )
+        for _ in range(2):
+            connection.execute("insert into pipeline.fronts values ('zed', %s)", [DAY])
+            connection.execute(
+                "insert into quality.releases (tenant_id, load_day, reasons, held_at, how)"
+                " values ('zed', %s, '[]', now(), 'passed')",
+                [DAY],
+            )
+            (before,) = asked(sensors["landing_files"], instance)[0]
+            connection.execute("delete from pipeline.fronts")
+            connection.execute("insert into pipeline.front_moves values ('zed', %s, 'a run')", [DAY])
+            (meanwhile,) = asked(sensors["landing_files"], instance)[0]
+            assert ranges(before) == ranges(meanwhile) == (DAY.isoformat(), DAY.isoformat())
+            assert before.run_key == meanwhile.run_key
+            keys.append(before.run_key)
+            connection.execute("delete from pipeline.front_moves")
+            assert asked(sensors["landing_files"], instance) == ([], "no new file")
+    assert len(set(keys)) == 2
+
+
+def test_a_hold_that_comes_with_new_files_asks_for_no_second_run(sensors, instance, warehouse, tenants):
+    tenants.add("zed")
+    small_day.land(settings().landing_dir)
+    (before,) = asked(sensors["landing_files"], instance)[0]
+    with connect(warehouse) as connection:
+        connection.execute(
+            "insert into raw.batches (load_day, path, content_sha256, bytes) values (%s, 'f', 's', 1)", [DAY]
+        )
+        connection.execute("insert into quality.holds values (%s, 'zed', '[]')", [DAY])
+    (after,) = asked(sensors["landing_files"], instance)[0]
+    assert after.run_key == before.run_key
+
+
 def test_loaded_and_built_files_ask_no_more(sensors, platform):
     platform.land()
     assert platform.run_all()

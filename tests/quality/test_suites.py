@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from analytics_dagster.quality import suites as adapter
+from analytics_dagster.quality.measures import MEASURES, RELATIVE
 from analytics_dagster.quality.suite_files import Expectation, Suite
 from analytics_dagster.quality.suites import (
     MARTS_SUITE,
@@ -32,22 +33,6 @@ FOLDER = Path(__file__).parents[2] / "expectations"
 DAY = date(2026, 3, 1)
 SUITES = tuple(suite for suite in read_suites(FOLDER) if suite.name != MARTS_SUITE)
 EXPECTATIONS = {expectation.key: expectation for suite in SUITES for expectation in suite.expectations}
-
-# What a profile of a load and its history measure, by the suite that they are meant for.
-MEASURES = {
-    "raw_events": "received accepted quarantined duplicate_share quarantined_share identified_share future_share"
-    " late_share hours_behind midnight_share busiest_hour_share bare_share test_share undeclared_share"
-    " largest_source_share volume_deviation volume_ratio mix_shift new_name_share quarantined_deviation"
-    " duplicate_ratio late_ratio busiest_hour_ratio bare_ratio",
-    "staging_users": "users anonymous_share shared_visitor_share dominant_actor_share events_per_user users_deviation"
-    " anonymous_ratio events_per_user_ratio dominant_actor_ratio",
-    "staging_sessions": "sessions events_per_session single_event_share long_session_share zero_length_share"
-    " sessions_deviation events_per_session_ratio",
-    "staging_payments": "payments readable_amount_share nonpositive_amount_share foreign_currency_share"
-    " excess_precision_share unattributed_share repeated_payment_share refund_share failed_share orphan_refund_share"
-    " revenue median_amount largest_amount payments_deviation revenue_ratio median_amount_ratio largest_amount_ratio"
-    " refund_ratio failed_ratio",
-}
 
 NOTHING = math.nan
 # For each expectation a value of a faulty load, and one of a load that is odd and sound.
@@ -108,7 +93,7 @@ BOTH_ENDS = {
 
 def load(tenant_id: str, *, history: int = 30, **measures: float) -> dict[str, Any]:
     """A load of which nothing is known but this; that its newest event is known is nothing to speak of."""
-    known = {column: NOTHING for names in MEASURES.values() for column in names.split()} | {"hours_behind": 1.0}
+    known = dict.fromkeys(MEASURES, NOTHING) | {"hours_behind": 1.0}
     return {"load_day": DAY, "tenant_id": tenant_id, "history": history, **known, **measures}
 
 
@@ -169,14 +154,15 @@ def test_a_verdict_says_what_was_observed_and_expected(judged: list[Verdict]) ->
 
 
 def test_the_suites_are_of_the_gated_tables_and_speak_of_known_measures() -> None:
-    assert {suite.name for suite in SUITES} == {*MEASURES}
+    assert {suite.name for suite in SUITES} == {measure.suite for measure in MEASURES.values()}
     for suite in SUITES:
-        assert suite.columns <= {*MEASURES[suite.name].split()}
+        assert {MEASURES[column].suite for column in suite.columns} == {suite.name}
         assert {*suite.document} == {"name", "expectations"}
         for expectation in suite.expectations:
             assert suite.measure_of(expectation.name) == expectation.column
             assert expectation.notes.endswith(".")
     assert len({expectation.type for expectation in EXPECTATIONS.values()}) >= 4
+    assert [name for name in MEASURES if is_relative(name)] == [*RELATIVE]
 
 
 def test_the_six_first_expectations_kept_their_names() -> None:

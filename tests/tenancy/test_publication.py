@@ -61,11 +61,35 @@ def test_publishing_again_replaces(marts):
     assert [(row[0], row[2]) for row in published(marts)] == [("acme", {"orders": 2})]
 
 
-def test_a_held_load_is_not_served(marts):
-    marts.execute("insert into quality.holds values ('2026-03-01', 'acme', '[\"why\"]')")
+@pytest.mark.parametrize(
+    ("held", "front", "moves_from", "as_of", "waiting"),
+    [
+        ("2026-03-01", "2026-03-01", None, DAY, []),
+        ("2026-02-28", "2026-02-28", None, None, [date(2026, 3, 1)]),
+        ("2026-03-01", None, None, date(2026, 3, 1), []),  # the marts have it until the next build
+        ("2026-03-01", None, "2026-03-01", DAY, []),  # that build did not end well: some marts have it
+        ("2026-03-01", "2026-03-01", "2026-02-28", None, []),
+    ],
+)
+def test_a_held_tenant_is_served_up_to_its_front(marts, held, front, moves_from, as_of, waiting):
+    marts.execute("insert into quality.holds values (%s, 'acme', '[\"why\"]')", [held])
+    marts.execute("insert into quality.holds values ('2026-02-27', 'beta', '[\"why\"]')")
+    marts.execute("insert into pipeline.fronts values ('beta', '2026-02-27')")
+    if front:
+        marts.execute("insert into pipeline.fronts values ('acme', %s)", [front])
+    if moves_from:
+        marts.execute("insert into pipeline.front_moves values ('acme', %s, 'crashed')", [moves_from])
     publication = publish(marts, "acme")
-    assert publication.as_of == DAY
-    assert publication.held_loads == (date(2026, 3, 1),)
+    assert publication.as_of == as_of
+    assert publication.held_loads == (date.fromisoformat(held),)
+    assert publication.waiting_loads == tuple(waiting)
+    assert published(marts) == [("acme", as_of, {"orders": 3}, 0)]
+
+
+def test_released_loads_wait_for_the_build(marts):
+    marts.execute("insert into pipeline.fronts values ('acme', '2026-03-01')")
+    publication = publish(marts, "acme")
+    assert (publication.as_of, publication.held_loads, publication.waiting_loads) == (DAY, (), (date(2026, 3, 1),))
 
 
 def test_a_load_that_was_not_built_is_not_served(marts):

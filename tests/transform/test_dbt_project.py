@@ -233,6 +233,6 @@ def test_the_environment_carries_the_address_and_the_build(monkeypatch: pytest.M
     assert environment["PGCHANNELBINDING"] == "require"
     assert environment["PGOPTIONS"] == (
         "-c statement_timeout=1min -c work_mem=1GB -c timezone=UTC -c client_connection_check_interval=2s"
-        " -c analytics.build_id=b1"
     )
     assert "PGAPPLICATION_NAME" not in environment
+    assert environment["BUILD_ID"] == "b1"

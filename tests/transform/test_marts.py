@@ -1,5 +1,6 @@
 """Incremental builds of random histories: at each step the marts are what plain Python computes, nothing else."""
 
+import random
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
 
+import oracle_quality
 import psycopg
 import pytest
 from histories import LOADS, TENANTS, Event, Rows, computed, declare, history, load, register, stored
@@ -17,6 +19,10 @@ from histories import LOADS, TENANTS, Event, Rows, computed, declare, history, l
 from analytics_dagster.billing import months_with_data
 from analytics_dagster.billing.metering import usage
 from analytics_dagster.errors import AnalyticsError, TransientError, WarehouseUnreachableError
+from analytics_dagster.quality.holding import WEIGHTS
+from analytics_dagster.quality.profiling import Profile
+from analytics_dagster.quality.recording import record
+from analytics_dagster.quality.verdicts import Verdict
 from analytics_dagster.settings import PROJECT_ROOT
 from analytics_dagster.transform import (
     BuildFailedError,
@@ -32,6 +38,10 @@ from analytics_dagster.warehouse import WarehouseUrl, connect
 MODELS = PROJECT_ROOT / "dbt_project" / "models"
 MARTS = sorted(path.stem for path in (MODELS / "marts").rglob("*.sql"))
 INCREMENTAL = {*MARTS, *(path.stem for path in (MODELS / "intermediate").glob("*.sql"))}
+TELL_SCORE = (
+    "insert into pipeline.build_changes (relation, tenant_id, key) values ('quality.scores', %s, '2024-05-01')"
+    " on conflict (relation, tenant_id, key) do update set told_at = excluded.told_at"
+)
 
 
 class Platform:
@@ -159,8 +169,61 @@ def test_what_a_failed_build_changed_is_followed_by_the_next(platform: Platform,
             " on conflict do nothing",
             [newcomer.tenant.tenant_id, newcomer.wall.date()],
         )
-    build(platform.url, platform.manifest, build_id="repair")
+        connection.execute(TELL_SCORE, ["before"])
+
+    def judge_meanwhile(_message: object) -> None:
+        with connect(platform.url) as connection:
+            connection.execute(TELL_SCORE, ["meanwhile"])
+
+    build(platform.url, platform.manifest, build_id="repair", on_event=judge_meanwhile)
     assert platform.marts() == computed(events)
+    with connect(platform.url) as connection:
+        left = connection.execute("delete from pipeline.build_changes returning tenant_id").fetchall()
+    assert left == [("meanwhile",)], "what the gate tells while a build goes on is for the next one"
+
+
+def test_the_trend_of_scores_follows_what_the_gate_tells(platform: Platform) -> None:
+    chance = random.Random(4)  # noqa: S311 - the same scores each time
+
+    def judged(tenant: str, *numbers: int) -> None:
+        """Of each load a content of its own, and verdicts by chance; many of them hold it."""
+        profiles = [Profile(LOADS[0] + timedelta(days=n), tenant, str(chance.random()), {}, {}) for n in numbers]
+        verdicts = [
+            Verdict(each.load_day, tenant, "s", f"{severity} {n}", severity, 1.0, "x", chance.random() < 0.7)
+            for each in profiles
+            for severity in WEIGHTS
+            for n in range(chance.randint(1, 3))
+        ]
+        with connect(platform.url) as connection:
+            record(connection, "loads", "a run", verdicts, profiles=profiles)
+
+    def follows(load_days: list[date], tenants: list[str] | None = None) -> None:
+        with connect(platform.url) as connection:
+            scores = connection.execute(f"select {oracle_quality.OF_SCORES} from quality.scores").fetchall()
+        expected = oracle_quality.scored(scores)
+        assert platform.marts()["quality_daily"] != expected
+        platform.build(load_days, tenants)
+        assert platform.marts()["quality_daily"] == expected
+
+    days = chance.sample(range(100), 50)
+    judged("apia", *days[:30])
+    judged("edges", *days[:45])
+    follows([])
+    judged("apia", *days[20:])  # days between come late, others come again; a build of other tenants is right, too
+    follows([], ["zurich"])
+    judged("edges", min(days[:45]))
+    follows([LOADS[0]])
+    built = platform.marts()["quality_daily"]
+    build(platform.url, platform.manifest, build_id="all", full_refresh=True)
+    assert platform.marts()["quality_daily"] == built
+    with connect(platform.url) as connection:  # nothing of any load is there, so all are forgotten but the first
+        every = [LOADS[0] + timedelta(days=n) for n in days]
+        record(connection, "loads", "a run", [], load_days=every[1:])
+    follows([])
+    with connect(platform.url) as connection:
+        record(connection, "loads", "a run", [], load_days=every)
+    follows([])
+    assert platform.marts()["quality_daily"] == set()
 
 
 def test_the_scope_lists_local_days_of_real_events(platform: Platform, events: list[Event]) -> None:

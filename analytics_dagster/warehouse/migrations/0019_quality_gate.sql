@@ -22,6 +22,7 @@ alter table quality.results
     drop constraint results_pkey,
     add primary key (tenant_id, load_day, suite, expectation, judgement_id);
 create index on quality.results (judgement_id);
+create index on quality.results (load_day, suite, expectation) where not passed;  -- what failed of late
 
 -- The newest state of each judged load, and the measures that later loads are compared with.
 create table quality.loads (
@@ -89,8 +90,8 @@ select tenant_id, front, '' from pipeline.fronts;
 -- A scope outside dbt tells what it changed, too, and a build forgets only what was told before it began.
 alter table pipeline.build_changes add column told_at timestamptz not null default clock_timestamp();
 
--- Whether somebody to whom money went back had ever paid is asked of all history. Few events are payments: the loader does
--- not feel this index.
+-- Whether somebody to whom money went back had ever paid is asked of all history. Few events are payments, so that it
+-- costs the loader little.
 create index events_of_payers on raw.events (tenant_id, (coalesce(user_id, anonymous_id)))
 where event_name = 'payment_succeeded' and not is_test;
 
