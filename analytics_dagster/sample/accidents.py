@@ -75,9 +75,11 @@ def new_visitor_each_event(lines: Sequence[Line], scene: Scene) -> list[Line]:
 
 @incident("All devices report the same id.", "shared_visitor_share")
 def one_device_for_all(lines: Sequence[Line], _scene: Scene) -> list[Line]:
+    def of_device(event: Event) -> bool:
+        return event["event_type"] in ENGAGEMENT or bool(event["metadata"].get("anonymous_id"))
+
     same = {"anonymous_id": "00000000-0000-0000-0000-000000000000"}
-    of_devices = (*ENGAGEMENT, "campaign")  # campaigns tell the device, too, where nobody is logged in
-    return each(lines, lambda event: told(event, **same) if event["event_type"] in of_devices else event)
+    return each(lines, lambda event: told(event, **same) if of_device(event) else event)
 
 
 @incident("Timestamps lose their time of day.", "midnight_share busiest_hour_share busiest_hour_ratio")

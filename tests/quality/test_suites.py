@@ -43,7 +43,7 @@ LOADS: dict[str, tuple[float, float]] = {
     "raw_events.engagement_has_an_actor": (0, 0.8),
     "raw_events.events_are_not_from_the_future": (1, 0.01),
     "raw_events.most_lines_are_new": (0.66, 0.4),
-    "raw_events.the_volume_has_not_collapsed": (0.05, 0.4),
+    "raw_events.the_volume_has_not_collapsed": (1 / 12, 0.4),
     "raw_events.the_volume_is_not_far_below_usual": (-8, -4),
     "raw_events.the_volume_is_not_a_fraction_of_usual": (0.1, 0.4),
     "raw_events.the_volume_is_not_a_multiple_of_usual": (6, 3),
