@@ -107,6 +107,26 @@ def test_everything_but_dlt_runs_and_tells_its_figures(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["figures.json"], "everything is cleaned up"
 
 
+@pytest.mark.slow
+def test_the_gate_is_measured_beside_the_usual_way(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    done = subprocess.run(
+        [sys.executable, "benchmarks/quality.py", "--quick", "--repeat", "1", "--json", str(figures)],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in {0, 1}, done.stderr  # 1: imports are all there is to so small a load
+    told = json.loads(figures.read_text())
+    assert [told[size]["judged"] for size in ("10", "50")] == [10, 50]
+    assert told["10"]["held"] == told["50"]["held"] == 0, "the load is an ordinary one"
+    assert all(told[f"tenant by tenant, {way}"]["expectations"] == 20 for way in ("SQL", "pandas"))
+    assert done.stdout.count("asked:") == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"], "everything is cleaned up"
+
+
 def test_without_a_network_it_is_said_that_dlt_cannot_be_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

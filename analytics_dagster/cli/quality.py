@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analytics_dagster.cli import quality_docs
+from analytics_dagster.cli import quality_docs, quality_propose
 from analytics_dagster.cli.console import login_name, out, print_json
 from analytics_dagster.cli.preparation import prepared
 from analytics_dagster.warehouse import connect
@@ -49,6 +49,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 def register(app: typer.Typer) -> None:
     quality_docs.register(quality)
+    quality_propose.register(quality)
     app.add_typer(quality, name="quality")
 
 

@@ -27,7 +27,7 @@ __all__ = ["MARTS_SUITE", "Expectation", "Suite", "SuiteError", "expected_text",
 
 KEYS = ("load_day", "tenant_id")
 HISTORY = "history"  # the column that tells how many earlier loads are known
-ENOUGH_HISTORY = 5  # loads; with fewer, a measure that compares has nothing to compare with
+ENOUGH_HISTORY = 14  # loads; with fewer, a measure that compares may have nothing to compare with
 NO_HISTORY = "no history yet: judged by absolute rules only"
 OWN_THRESHOLD = "by a threshold of this tenant"
 

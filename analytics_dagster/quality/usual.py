@@ -13,8 +13,9 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 WINDOW_DAYS = 56
-WEEKS, FEWEST_WEEKS = 8, 3  # the same weekday
-RECENT, FEWEST_RECENT = 14, 5  # else the last loads
+WEEKS, FEWEST_WEEKS = 8, 2  # the same weekday
+# else the last loads, when there are two weeks of them: who rests at weekends would look broken on the first ones
+RECENT, FEWEST_RECENT = 14, 5
 
 # a share of nothing is usual for much, and any later one would be infinitely more than it
 SMALLEST_SHARE = 0.01
@@ -34,10 +35,11 @@ def first_of_window(keys: Ints, rows: Ints) -> Ints:
 
 def usual(keys: Ints, values: Floats, rows: Ints) -> tuple[Floats, Floats]:
     """Median and median absolute deviation of each column for each row: over the same weekday of eight weeks, or the
-    last fourteen loads; NaN with too few observed values."""
+    last fourteen loads; NaN with too few of them, or too few observed values."""
     week, week_spread, weeks = _robust(values, _same_weekday(keys, rows))
-    recent, recent_spread, loads = _robust(values, _last(keys, rows, RECENT))
-    by_week, by_recent = weeks >= FEWEST_WEEKS, loads >= FEWEST_RECENT
+    last = _last(keys, rows, RECENT)
+    recent, recent_spread, loads = _robust(values, last)
+    by_week, by_recent = weeks >= FEWEST_WEEKS, (loads >= FEWEST_RECENT) & (last[:, -1:] >= 0)
     return (
         np.where(by_week, week, np.where(by_recent, recent, np.nan)),
         np.where(by_week, week_spread, np.where(by_recent, recent_spread, np.nan)),

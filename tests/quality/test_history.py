@@ -74,8 +74,9 @@ def judged(connection, *profiles):
     ("values", "usual"),
     [
         ([10, 20, 90], 20),  # the same weekday of the last weeks
-        ([10, 20], math.nan),
-        ([None, 10, 20], math.nan),  # what was not observed is no history
+        ([10, 20], 15),
+        ([10], math.nan),
+        ([None, 10], math.nan),  # what was not observed is no history
         ([1000, 10, 20, 30, 40, 50, 60, 70, 80], 45),  # the first is nine weeks old
     ],
 )
@@ -89,9 +90,9 @@ def test_the_same_weekday_is_usual(stored, values, usual):
 @pytest.mark.parametrize(
     ("values", "usual"),
     [
-        ([10, 20, 30, 40], math.nan),
-        ([10, 20, 30, 40, 90], 30),
-        ([10, 20, 30, 40, None], math.nan),
+        ([10, 20, 30, 40, 90, *[None] * 9], 30),
+        ([10, 20, 30, 40, *[None] * 10], math.nan),
+        ([10, 20, 30, 40, 90, *[None] * 8], math.nan),  # not two weeks yet: a first weekend would look like an accident
     ],
 )
 def test_else_the_last_loads_are_usual(stored, values, usual):
@@ -188,10 +189,10 @@ def test_other_tenants_are_no_history(stored):
 
 
 def test_a_stored_profile_may_lack_a_measure_or_the_mix(stored):
-    store(stored, [profile(-back, accepted=5) for back in range(1, 6)])
+    store(stored, [profile(-back, accepted=5) for back in range(1, 15)])
     stored.execute("update quality.loads set measures = measures - 'mix' - 'users'")
     row = judged(stored, profile(accepted=5, users=1, mix={"y": 1}))
-    assert (row.history, row.volume_ratio) == (5, 1)
+    assert (row.history, row.volume_ratio) == (14, 1)
     assert math.isnan(row.users_deviation)
 
 
@@ -257,9 +258,9 @@ def naive(load: Profile, loads: list[Profile]) -> dict[str, float]:
         own = load.measures[comparison.of]
         found[name] = math.nan
         values = [v for o in same if (v := o.measures[comparison.of]) is not None]
-        if len(values) < 3:
+        if len(values) < 2:
             values = [v for o in earlier[-14:] if (v := o.measures[comparison.of]) is not None]
-            if len(values) < 5:
+            if len(values) < 5 or len(earlier) < 14:
                 values = []
         if comparison.how == "largest_ratio":
             values = [v for o in earlier if (v := o.measures[comparison.of]) is not None]
