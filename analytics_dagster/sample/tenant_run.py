@@ -39,6 +39,10 @@ class Loads(NamedTuple):
     last: int
     held: int | None
 
+    def serves(self, load_day: int) -> bool:
+        """A held tenant stands still: what comes later waits for the load that is held."""
+        return self.held is None or load_day < self.held
+
 
 class _Sound(NamedTuple):
     """A line that is as it should be, and what it says."""
@@ -109,7 +113,7 @@ class TenantRun:
             event_id = uuid(Random(f"{self._seed}/collector/{load_day}"))
             note = Intent(at, Type.SYSTEM, "export_finished", Channel.BACKEND, {"files": 1})
             self._books.accepted(load_day, self._id)
-            if load_day != self._loads.held:
+            if self._loads.serves(load_day):
                 self.truth.served(Bundle(load_day, day, [note]))
                 self._meant(note, None, event_id)
             collector.add(load_day, line(wire(note, self._id, None, event_id)))
@@ -134,10 +138,10 @@ class TenantRun:
         load_day = bundle.load_day
         if not self._loads.first <= load_day <= self._loads.last:
             return
-        held = load_day == self._loads.held
+        held, serves = load_day == self._loads.held, self._loads.serves(load_day)
         late = Fault.LATE if bundle.late else None
         self._books.accepted(load_day, self._id, len(bundle.events), late)
-        if not held:
+        if serves:
             self.truth.served(bundle)
         offset = self._calendar.offset(bundle.day)
         for intent in bundle.events:
@@ -145,7 +149,7 @@ class TenantRun:
             event = wire(intent, self._id, person, event_id, offset)
             if held:
                 event = self._broken(event, intent)
-            else:
+            elif serves:
                 self._meant(intent, person, event_id)
             data = line(event)
             self._put(load_day, data)
@@ -189,9 +193,10 @@ class TenantRun:
             return fits
         if fault is Fault.TEST:
             self._books.accepted(load_day, self._id, fault=fault)
-            self.truth.tested(sound.bundle, sound.intent.at)
             event_id = uuid(rng)
-            self._meant(sound.intent, sound.person, event_id, is_test=True)
+            if self._loads.serves(load_day):
+                self.truth.tested(sound.bundle, sound.intent.at)
+                self._meant(sound.intent, sound.person, event_id, is_test=True)
             self._put(load_day, line(renewed(sound.event, event_id, user_id=TESTER, is_test=True)))
             return True
         return self._refused(fault, renewed(sound.event, uuid(rng)), load_day)

@@ -77,7 +77,7 @@ def recompute(landing: Path, tenants: Sequence[TenantConfiguration], held: froze
         books["accepted"] += 1
         books["late"] += day - event.metadata.timestamp.date() >= timedelta(days=2)
         books["test"] += event.metadata.is_test
-        if (event.metadata.tenant_id, day) not in held:
+        if not any(event.metadata.tenant_id == tenant_id and day >= since for tenant_id, since in held):
             if event.metadata.is_test:
                 told.tests[event.metadata.tenant_id].append(event)
             else:
