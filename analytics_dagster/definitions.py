@@ -5,6 +5,7 @@ import dagster as dg
 from analytics_dagster.defs import (
     billing,
     compliance,
+    expectations,
     ingest,
     jobs,
     ml,
@@ -27,7 +28,7 @@ defs = dg.Definitions(
             [tenants, ingest, quality, transform, publication, ml, billing, compliance]
         ),
     ),
-    asset_checks=dg.load_asset_checks_from_modules([publication]),
+    asset_checks=dg.load_asset_checks_from_modules([quality, publication, expectations]),
     jobs=jobs.ALL,
     schedules=schedules.ALL,
     sensors=sensors.ALL,

@@ -79,6 +79,13 @@ class Settings(BaseSettings):
         "is in use. 0: no port, socket only.",
     )
 
+    platform_fault_share: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="When more than this share of a day's tenants fail the quality gate, nothing is built.",
+    )
+
     sample: bool = Field(default=True, description="Simulate sample tenants when the landing folder is empty.")
     sample_events: int = Field(
         default=200_000, ge=1_000, description="How many events to simulate, roughly, over all of its days."

@@ -8,5 +8,7 @@ import warnings
 
 import dagster as dg
 
-# backfill_policy and one partition mapping are beta; dagster is pinned by the lock, and the tests run them
+# backfill_policy and one partition mapping are beta, partitions of a check are a preview; dagster is pinned by the
+# lock, and the tests run them
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)

@@ -2,21 +2,34 @@
 
 import dagster as dg
 
-from analytics_dagster.defs import billing, compliance, ingest, ml, publication, quality, tenants, transform
+from analytics_dagster.defs import (
+    billing,
+    compliance,
+    expectations,
+    ingest,
+    ml,
+    publication,
+    quality,
+    tenants,
+    transform,
+)
 from analytics_dagster.defs.labels import EXCLUSIVE
 
 IN_PROCESS = dg.in_process_executor  # a step in a process of its own costs 3.6 s, here 0.1 s
 
 deploy = dg.define_asset_job(
     "deploy",
-    dg.AssetSelection.assets(tenants.tenants, transform.dbt_views),
+    # what is said of the views is found out when something is loaded
+    dg.AssetSelection.assets(tenants.tenants, transform.dbt_views)
+    - dg.AssetSelection.checks(expectations.expectations_of_loads),
     description="Registers the tenants of tenants/ and makes the views: after each change of code or registry.",
     tags=EXCLUSIVE,
     executor_def=IN_PROCESS,
 )
 daily = dg.define_asset_job(
     "daily",
-    dg.AssetSelection.assets(ingest.raw_events, quality.quality_gate, transform.dbt_tables),
+    dg.AssetSelection.assets(ingest.raw_events, quality.quality_gate, transform.dbt_tables)
+    | dg.AssetSelection.checks(expectations.expectations_of_loads),
     description="Loads the landing files of a day, judges them, and restates the marts that they touch.",
     tags=EXCLUSIVE,
     executor_def=IN_PROCESS,

@@ -8,11 +8,17 @@ from analytics_dagster.defs.labels import OWNERS
 from analytics_dagster.defs.partitions import tenants
 from analytics_dagster.defs.resources import Warehouse
 from analytics_dagster.defs.transform import marts_keys
+from analytics_dagster.errors import AnalyticsError
+from analytics_dagster.quality.marts_gate import MartsReport, judge_marts
 from analytics_dagster.tenancy import Status, tenants_by_status
 from analytics_dagster.tenancy.proof import MOST, prove, sample
 from analytics_dagster.tenancy.publication import NotServedError, publish
 from analytics_dagster.tenancy.reach import broken_rules
 from analytics_dagster.warehouse.open_doors import open_doors
+
+
+class PlatformFaultError(AnalyticsError):
+    """More tenants fail than can be the tenants' fault."""
 
 
 @dg.asset(
@@ -25,8 +31,17 @@ from analytics_dagster.warehouse.open_doors import open_doors
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48), warn_window=timedelta(hours=30)),
 )
 def tenant_marts(context: dg.AssetExecutionContext, warehouse: Warehouse) -> None:
-    """A tenant's marts, published: its own role sees all of its rows and none of anybody else's."""
+    """A tenant's marts, published: its own role sees all of its rows and none of anybody else's.
+
+    Whose marts fail what is critical keeps the last publication, and is built without its last load.
+    """
+    report = _judged(context, warehouse)
     for tenant_id in context.partition_keys:
+        if tenant_id in report.refused:
+            reasons = list(report.refused[tenant_id])
+            context.log.warning("the marts of %s are not published: %s", tenant_id, "; ".join(reasons))
+            context.add_asset_metadata({"not published": reasons}, partition_key=tenant_id)
+            continue
         try:
             with warehouse.connect() as connection:
                 publication = publish(connection, tenant_id)
@@ -46,6 +61,25 @@ def tenant_marts(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Non
             },
             partition_key=tenant_id,
         )
+
+
+def _judged(context: dg.AssetExecutionContext, warehouse: Warehouse) -> MartsReport:
+    with warehouse.connect() as connection:
+        active = set(tenants_by_status(connection, Status.ACTIVE))
+    report = judge_marts(
+        warehouse.url,
+        warehouse.settings.expectations_dir,
+        [tenant for tenant in context.partition_keys if tenant in active],
+        run_id=context.run.run_id,
+        fault_share=warehouse.settings.platform_fault_share,
+    )
+    if report.platform_fault:
+        raise PlatformFaultError(
+            f"the marts of {len(report.refused)} of {report.judged} tenants fail: that is no tenant's fault",
+            where=", ".join(f"{tenant}: {'; '.join(why)}" for tenant, why in report.refused.items()),
+            remedy="look at what they have in common, such as the last change of a model; nothing was published",
+        )
+    return report
 
 
 @dg.asset_check(

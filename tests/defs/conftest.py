@@ -93,6 +93,7 @@ def code_location(tmp_path_factory: pytest.TempPathFactory, parsed_dbt: Callable
         settings.cache_clear()
         # as in a process of its own, where the package excuses what it uses; and a parser that dagster-dbt brings along
         warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
         warnings.filterwarnings("ignore", "sqlglotrs is deprecated", DeprecationWarning)
         import analytics_dagster.definitions
     settings.cache_clear()
