@@ -40,7 +40,7 @@ class Loads(NamedTuple):
     held: int | None
 
     def serves(self, load_day: int) -> bool:
-        """From the held load on, the tenant's marts stand still."""
+        """A held tenant stands still: what comes later waits for the load that is held."""
         return self.held is None or load_day < self.held
 
 
@@ -138,19 +138,19 @@ class TenantRun:
         load_day = bundle.load_day
         if not self._loads.first <= load_day <= self._loads.last:
             return
-        held, served = load_day == self._loads.held, self._loads.serves(load_day)
+        held, serves = load_day == self._loads.held, self._loads.serves(load_day)
         late = Fault.LATE if bundle.late else None
         self._books.accepted(load_day, self._id, len(bundle.events), late)
-        if served:
+        if serves:
             self.truth.served(bundle)
         offset = self._calendar.offset(bundle.day)
         for intent in bundle.events:
             event_id = uuid(rng)
             event = wire(intent, self._id, person, event_id, offset)
-            if served:
-                self._meant(intent, person, event_id)
             if held:
                 event = self._broken(event, intent)
+            elif serves:
+                self._meant(intent, person, event_id)
             data = line(event)
             self._put(load_day, data)
             if not held and late is None:

@@ -57,7 +57,6 @@ def landing_lines(landing: Path) -> Iterator[tuple[date, str | None, bytes]]:
 
 def recompute(landing: Path, tenants: Sequence[TenantConfiguration], held: frozenset[tuple[str, date]]) -> Recomputed:
     known = {tenant.tenant_id: tenant for tenant in tenants}
-    fronts = dict(sorted(held, reverse=True))  # of several, the first one stands
     told = Recomputed()
     first_seen: dict[tuple[str, str], date] = {}
     # all folders of a day come before the next day: sorted by path is sorted by loading day
@@ -78,7 +77,7 @@ def recompute(landing: Path, tenants: Sequence[TenantConfiguration], held: froze
         books["accepted"] += 1
         books["late"] += day - event.metadata.timestamp.date() >= timedelta(days=2)
         books["test"] += event.metadata.is_test
-        if day < fronts.get(event.metadata.tenant_id, date.max):
+        if not any(event.metadata.tenant_id == tenant_id and day >= since for tenant_id, since in held):
             if event.metadata.is_test:
                 told.tests[event.metadata.tenant_id].append(event)
             else:
