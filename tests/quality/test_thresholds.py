@@ -97,7 +97,7 @@ def test_a_threshold_is_written_as_it_was_said() -> None:
         (
             "staging_payments.amounts_are_of_the_usual_size",
             {"max_value": 0.01},
-            ".max_value: nothing could pass between 0.02 and 0.01: the suite says 0.02 <= median_amount_ratio <= 50",
+            ".max_value: nothing could pass between 0.05 and 0.01: the suite says 0.05 <= median_amount_ratio <= 20",
         ),
         (
             "raw_events.the_newest_event_is_known",
