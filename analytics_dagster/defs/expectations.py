@@ -19,6 +19,7 @@ from analytics_dagster.defs.publication import tenant_marts
 from analytics_dagster.defs.quality import quality_gate
 from analytics_dagster.defs.resources import Warehouse
 from analytics_dagster.defs.transform import dbt_views
+from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.quality.data_docs import data_docs_url, run_page, tenant_page, write_for_run
 from analytics_dagster.quality.outcomes import (
     Failing,
@@ -144,7 +145,10 @@ def _results(
 def _write_data_docs(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> None:
     """Now, and not by an asset of their own: a run that is stopped by what was found has to show it, too."""
     chosen = warehouse.settings
-    write_for_run(warehouse.url, chosen.data_docs_dir, chosen.expectations_dir, context.run.run_id)
+    try:
+        write_for_run(warehouse.url, chosen.data_docs_dir, chosen.expectations_dir, context.run.run_id)
+    except AnalyticsError as error:  # a full disk is no reason to serve nobody
+        context.log.warning("the Data Docs were not written: %s", error)
 
 
 def _link(warehouse: Warehouse, page: str) -> dg.UrlMetadataValue:

@@ -141,8 +141,10 @@ def test_a_platform_fault_builds_and_publishes_nothing_and_says_why(platform):
     def nobody(_tenant, event):
         event["metadata"]["user_id"] = None
 
+    platform.settings.data_docs_dir.write_text("in the way")
     platform.land(spoil=nobody)
     assert not platform.run_all()
+    assert any("the Data Docs were not written" in message["text"] for message in platform.told("message"))
     (failure,) = platform.told("run_failure")
     assert any("the_platform_is_sound" in reason for reason in failure["reasons"]), failure
     assert "dbt_tables" not in [message["step"] for message in platform.told("step_start")]

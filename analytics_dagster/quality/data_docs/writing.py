@@ -100,7 +100,7 @@ def _put(path: Path, text: str) -> bool:
     try:
         if path.read_bytes() == text.encode():
             return False
-    except FileNotFoundError:
-        pass
+    except OSError:
+        pass  # not there yet; or it cannot be had, and writing says why
     documents.write(path, text)
     return True
