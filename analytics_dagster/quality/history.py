@@ -29,6 +29,10 @@ Floats = npt.NDArray[np.float64]
 COMPARED = tuple(sorted({comparison.of for comparison in COMPARISONS.values()}))
 PLACE = {name: place for place, name in enumerate(COMPARED)}
 
+# Of fewer events, shares and means are chance. A count says something where it should have been more.
+FEWEST_EVENTS = 20
+COUNTED = {*(name for name, of in COMPARISONS.items() if of.how == "deviation"), "volume_ratio"}
+
 LOADS_AT_ONCE = 4096
 
 
@@ -58,8 +62,9 @@ def frame(connection: psycopg.Connection, profiles: Sequence[Profile]) -> pd.Dat
     past = _past(connection, loads, codes)
     rows = np.searchsorted(past.keys, [usual.key(codes[load.tenant_id], load.load_day) for load in loads])
     columns |= _compared(past, rows)
+    few = columns["accepted"] < FEWEST_EVENTS
     shift, new = shifts(past.keys, past.mixes, rows)
-    columns |= {"mix_shift": shift, "new_name_share": new}
+    columns |= {"mix_shift": np.where(few, np.nan, shift), "new_name_share": np.where(few, np.nan, new)}
     columns["history"] = rows - usual.first_of_window(past.keys, rows)
     return pd.DataFrame({name: columns[name] for name in (*KEYS, *ABSOLUTE, *RELATIVE, "history")})
 
@@ -70,9 +75,11 @@ def _compared(past: Past, rows: npt.NDArray[np.int64]) -> dict[str, Floats]:
         some = rows[start : start + LOADS_AT_ONCE]
         own = past.values[some]
         centre, spread = usual.usual(past.keys, past.values, some)
+        few = own[:, PLACE["accepted"]] < FEWEST_EVENTS
+        never_more = few & ~(centre[:, PLACE["accepted"]] >= FEWEST_EVENTS)
         for name, comparison in COMPARISONS.items():
             place = PLACE[comparison.of]
-            x, median = own[:, place], centre[:, place]
+            x, median = np.where(never_more if name in COUNTED else few, np.nan, own[:, place]), centre[:, place]
             match comparison.how:
                 case "deviation":
                     found[name].append(usual.deviation(x, median, spread[:, place]))

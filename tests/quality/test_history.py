@@ -103,8 +103,8 @@ def test_else_the_last_loads_are_usual(stored, values, usual):
 def test_only_the_last_fourteen_loads_are(stored):
     # no weekday is met: loads on other days than the judged one's
     days = [back for back in range(1, 40) if back % 7]
-    earlier = [profile(-back, accepted=5 if place < 14 else 5000) for place, back in enumerate(days)]
-    assert judged(stored, *earlier, profile(accepted=5)).volume_ratio == 1
+    earlier = [profile(-back, accepted=50 if place < 14 else 5000) for place, back in enumerate(days)]
+    assert judged(stored, *earlier, profile(accepted=50)).volume_ratio == 1
 
 
 def test_loads_of_more_than_eight_weeks_ago_are_no_history(stored):
@@ -123,7 +123,7 @@ def even(**measures):
     [
         ("volume_deviation", {"accepted": 400}, {"accepted": 360}, -1),  # a tenth is more than the root
         ("volume_deviation", {"accepted": 25}, {"accepted": 40}, 3),  # the root is more than a tenth
-        ("volume_deviation", {"accepted": 0}, {"accepted": 3}, 3),  # and never less than one
+        ("users_deviation", {"users": 0}, {"users": 3}, 3),  # and never less than one
         ("quarantined_deviation", {"quarantined": 0}, {"quarantined": 2}, 2),
         ("revenue_ratio", {"revenue": 200.0}, {"revenue": 50.0}, 0.25),
         ("revenue_ratio", {"revenue": 0.0}, {"revenue": 50.0}, math.nan),
@@ -136,6 +136,21 @@ def even(**measures):
 )
 def test_a_load_is_compared_with_what_is_usual(stored, name, usual, own, expected):
     assert judged(stored, *even(**usual), profile(**own))[name] == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("usual", "own", "compared"),
+    [
+        (19, 19, set()),
+        (20, 19, {"volume_ratio"}),
+        (20, 0, {"volume_ratio"}),
+        (5, 20, {"volume_ratio", "late_ratio", "mix_shift"}),
+    ],
+)
+def test_of_few_events_only_their_number_says_something_where_more_were_usual(stored, usual, own, compared):
+    earlier = even(accepted=usual, late_share=0.1, mix={"play": 1})
+    row = judged(stored, *earlier, profile(accepted=own, late_share=0.1, mix={"play": 1}))
+    assert {name for name in ("volume_ratio", "late_ratio", "mix_shift") if not math.isnan(row[name])} == compared
 
 
 def test_an_uneven_history_makes_less_of_a_difference(stored):
@@ -189,9 +204,9 @@ def test_other_tenants_are_no_history(stored):
 
 
 def test_a_stored_profile_may_lack_a_measure_or_the_mix(stored):
-    store(stored, [profile(-back, accepted=5) for back in range(1, 15)])
+    store(stored, [profile(-back, accepted=50) for back in range(1, 15)])
     stored.execute("update quality.loads set measures = measures - 'mix' - 'users'")
-    row = judged(stored, profile(accepted=5, users=1, mix={"y": 1}))
+    row = judged(stored, profile(accepted=50, users=1, mix={"y": 1}))
     assert (row.history, row.volume_ratio) == (14, 1)
     assert math.isnan(row.users_deviation)
 
@@ -253,19 +268,28 @@ def naive(load: Profile, loads: list[Profile]) -> dict[str, float]:
         key=lambda o: o.load_day,
     )
     same = [o for o in earlier if o.load_day.weekday() == load.load_day.weekday()]
+
+    def usual_values(measure: str) -> list[float]:
+        values = [v for o in same if (v := o.measures[measure]) is not None]
+        if len(values) < 2:
+            values = [v for o in earlier[-14:] if (v := o.measures[measure]) is not None]
+            if len(values) < 5 or len(earlier) < 14:
+                values = []
+        return values
+
+    accepted = load.measures["accepted"]
+    few = accepted is not None and accepted < 20
+    never_more = few and not (usual_values("accepted") and statistics.median(usual_values("accepted")) >= 20)
     found = {"history": len(earlier)}
     for name, comparison in COMPARISONS.items():
         own = load.measures[comparison.of]
         found[name] = math.nan
-        values = [v for o in same if (v := o.measures[comparison.of]) is not None]
-        if len(values) < 2:
-            values = [v for o in earlier[-14:] if (v := o.measures[comparison.of]) is not None]
-            if len(values) < 5 or len(earlier) < 14:
-                values = []
+        values = usual_values(comparison.of)
         if comparison.how == "largest_ratio":
             values = [v for o in earlier if (v := o.measures[comparison.of]) is not None]
             values = [max(values)] if len(values) >= 5 else []
-        if own is None or not values:
+        counted = comparison.how == "deviation" or name == "volume_ratio"
+        if own is None or not values or (never_more if counted else few):
             continue
         median = statistics.median(values)
         mad = statistics.median(abs(v - median) for v in values)
@@ -277,7 +301,7 @@ def naive(load: Profile, loads: list[Profile]) -> dict[str, float]:
             found[name] = own / median
     pooled = sum((Counter(o.mix) for o in earlier[-28:]), Counter())
     found |= {"mix_shift": math.nan, "new_name_share": math.nan}
-    if load.mix and sum(bool(o.mix) for o in earlier[-28:]) >= 5:
+    if not few and load.mix and sum(bool(o.mix) for o in earlier[-28:]) >= 5:
         own, usual = load.mix, pooled
         total, all_of_them = sum(own.values()), sum(usual.values())
         distances = [abs(own.get(name, 0) / total - usual[name] / all_of_them) for name in own.keys() | usual.keys()]
