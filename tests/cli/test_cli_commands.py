@@ -244,7 +244,7 @@ def test_prepare_again_changes_nothing(end_to_end):
 
 def test_the_summary_for_a_script(end_to_end):
     told = end_to_end.json("run", "--json")
-    assert told.keys() == {"received", "held", "headlines", "beyond_limits"}
+    assert told.keys() == {"received", "held", "waiting", "headlines", "beyond_limits"}
     assert sum(line["received"] for line in told["received"]) == end_to_end.ledger.summary.received
 
 
