@@ -30,7 +30,7 @@ def end_to_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndToEnd]:
         {
             "STATE_DIR": str(state),
             "EMBEDDED_PORT": "0",
-            "SAMPLE_EVENTS": "6000",
+            "SAMPLE_EVENTS": "9000",
             "SAMPLE_LAST_DAY": "2026-05-31",
         },
     )

@@ -198,7 +198,7 @@ def test_the_summary_names_tenants_holds_and_the_next_step(end_to_end):
     for tenant in {tenant for _, tenant in end_to_end.ledger.accounts}:
         assert tenant in told
     for tenant, day in end_to_end.ledger.held:
-        assert f"{tenant}, load of {day}: " in told
+        assert f"{tenant}, load of {day}, since " in told
     assert "make ui" in told
     assert str(end_to_end.settings.reports_dir) in told
 
