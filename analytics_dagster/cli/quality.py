@@ -3,21 +3,16 @@
 What they look like on a terminal is in `quality_views`; `docs` and `propose` have modules of their own.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from analytics_dagster.cli import quality_docs, quality_propose
-from analytics_dagster.cli.console import login_name, out, print_json
-from analytics_dagster.cli.preparation import prepared
+from analytics_dagster.cli.console import out, print_json
+from analytics_dagster.cli.preparation import actor_at, connected, prepared
 from analytics_dagster.warehouse import connect
-
-if TYPE_CHECKING:
-    import psycopg
 
 quality = typer.Typer(
     help="The quality gate: who is held and why, the verdicts of a load, releases, scores.", no_args_is_help=True
@@ -59,7 +54,7 @@ def list_(*, as_json: AsJson = False) -> None:
     from analytics_dagster.cli import quality_views as views
     from analytics_dagster.quality.listing import held
 
-    with _connected() as connection:
+    with connected() as connection:
         found = held(connection)
     if as_json:
         print_json([asdict(hold) for hold in found])
@@ -80,7 +75,7 @@ def show(
     from analytics_dagster.cli import quality_views as views
     from analytics_dagster.quality.listing import verdicts
 
-    with _connected() as connection:
+    with connected() as connection:
         load, found = verdicts(connection, tenant, _date(day))
     shown = found if everything else [verdict for verdict in found if not verdict.passed]
     if as_json:
@@ -102,7 +97,7 @@ def release(tenant: Tenant, day: Day, *, reason: Reason, actor: Actor = None, as
         raise typer.BadParameter("say why this load is taken on as it is", param_hint="--reason")
     chosen, url = prepared()
     with connect(url) as connection:
-        done = release(connection, tenant, day.date(), actor=actor or _actor(connection), reason=reason)
+        done = release(connection, tenant, day.date(), actor=actor or actor_at(connection), reason=reason)
         still = [hold.load_day for hold in held(connection) if hold.tenant_id == tenant]
     write_for_tenants(url, chosen.data_docs_dir, chosen.expectations_dir, [tenant])
     if as_json:
@@ -123,24 +118,12 @@ def scores(
     from analytics_dagster.cli import quality_views as views
     from analytics_dagster.quality.listing import scores
 
-    with _connected() as connection:
+    with connected() as connection:
         found = scores(connection, tenant, limit=limit)
     if as_json:
         print_json([asdict(score) for score in found])
         return
     out.print(views.scores(found))
-
-
-@contextmanager
-def _connected() -> "Iterator[psycopg.Connection]":
-    _, url = prepared()
-    with connect(url) as connection:
-        yield connection
-
-
-def _actor(connection: "psycopg.Connection") -> str:
-    """In a container without users, the user of the database."""
-    return login_name() or connection.info.user
 
 
 def _date(moment: datetime | None) -> date | None:

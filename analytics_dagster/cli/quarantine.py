@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from rich.text import Text
 
-from analytics_dagster.cli.console import errors, json_text, login_name, out, print_json
-from analytics_dagster.cli.preparation import prepared
+from analytics_dagster.cli.console import errors, json_text, out, print_json
+from analytics_dagster.cli.preparation import actor_at, connected
 from analytics_dagster.cli.quarantine_options import (
     HIGHEST,
     Actor,
@@ -35,10 +35,6 @@ from analytics_dagster.cli.quarantine_options import (
     chosen,
 )
 from analytics_dagster.errors import AnalyticsError
-from analytics_dagster.warehouse import connect
-
-if TYPE_CHECKING:
-    import psycopg
 
 STAY_OPEN = 4
 
@@ -71,7 +67,7 @@ def list_(
     from analytics_dagster.ingest.quarantine import counts, listing
 
     choice = Filters(tenant, rule, field, since, until, file).choice(status)
-    with _connected() as connection:
+    with connected() as connection:
         counted = counts(connection, choice)
         # one more than is shown, to know whether there are more
         found = [] if only_counts else listing(connection, choice, limit=limit + 1, before=before)
@@ -102,7 +98,7 @@ def show(
     from analytics_dagster.cli import quarantine_views as views
     from analytics_dagster.ingest.quarantine import entry
 
-    with _connected() as connection:
+    with connected() as connection:
         found, history = entry(connection, entry_id)
     if as_json:
         print_json(views.entry_as_json(found, history))
@@ -128,7 +124,7 @@ def export(
     from analytics_dagster.ingest.quarantine import exported
 
     choice = chosen(entry_ids, Filters(tenant, rule, field, since, until, file), status)
-    with _connected() as connection, _new_file(target) as output:
+    with connected() as connection, _new_file(target) as output:
         count = 0
         for count, line in enumerate(exported(connection, choice), start=1):  # noqa: B007 - the count is told below
             output.write(json_text(line).encode() + b"\n")
@@ -167,9 +163,9 @@ def replay(
         raise typer.BadParameter("say which entries, in one way: by their numbers, by options, by --from, or --all")
     edits = read_edits(edited, edited.name) if edited else None
     choice = Choice(entry_ids=tuple(edits)) if edits else chosen(entry_ids, filters, Status.OPEN)
-    with _connected() as connection:
+    with connected() as connection:
         registry = load_event_contracts(settings().events_dir)
-        report = replay(connection, choice, actor=actor or _actor(connection), edits=edits, registry=registry)
+        report = replay(connection, choice, actor=actor or actor_at(connection), edits=edits, registry=registry)
     if as_json:
         reasons = [{"rule": rule, "field": of, "entries": count} for (rule, of), count in report.reasons.items()]
         print_json(asdict(report) | {"reasons": reasons, "stay_open": report.stay_open})
@@ -204,28 +200,16 @@ def discard(
     if not reason.strip():
         raise typer.BadParameter("say why these lines are given up", param_hint="--reason")
     choice = chosen(entry_ids, filters, Status.OPEN)
-    with _connected() as connection:
+    with connected() as connection:
         scope = counts(connection, choice) if filters.say_something else []
         do_it = bool(entry_ids) or yes
-        discarded = discard(connection, choice, reason=reason, actor=actor or _actor(connection)) if do_it else 0
+        discarded = discard(connection, choice, reason=reason, actor=actor or actor_at(connection)) if do_it else 0
     if as_json:
         print_json({"discarded": discarded, "dry_run": not do_it, "scope": [asdict(count) for count in scope]})
         return
     if filters.say_something:
         out.print(views.counts(scope))
     out.print(views.discarded(discarded, dry_run=not do_it, asked=len(set(entry_ids or ()))))
-
-
-@contextmanager
-def _connected() -> "Iterator[psycopg.Connection]":
-    _, url = prepared()
-    with connect(url) as connection:
-        yield connection
-
-
-def _actor(connection: "psycopg.Connection") -> str:
-    """In a container without users, the user of the database."""
-    return login_name() or connection.info.user
 
 
 @contextmanager

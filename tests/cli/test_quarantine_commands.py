@@ -417,11 +417,11 @@ def test_help_says_what_each_command_does(quarantine):
 
 
 def test_somebody_without_a_name_acts_as_the_databases_user(quarantine, monkeypatch):
-    from analytics_dagster.cli import quarantine as commands
+    from analytics_dagster.cli.preparation import actor_at
 
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found: 12345")
 
     monkeypatch.setattr("getpass.getuser", nobody)
     with connect(quarantine.url) as connection:
-        assert commands._actor(connection) == quarantine.url.user
+        assert actor_at(connection) == quarantine.url.user
