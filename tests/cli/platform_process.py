@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +23,7 @@ from analytics_dagster.warehouse import EmbeddedServer, WarehouseUrl, connect
 PROGRAM = Path(sys.executable).with_name("analytics-dagster")
 TRACEBACK = "Traceback (most recent call last)"
 PATIENCE = 90  # seconds
+SERVER_PORTS = range(20_000, 32_000)  # no system gives these to clients
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -48,6 +51,21 @@ def until(condition, process=None, log=None):
         assert time.monotonic() < deadline, log.read_text() if log else "still not so"
         time.sleep(0.1)
     return found
+
+
+def taken_port() -> socket.socket:
+    """A listener on a port that clients are not given: who asks one of those before its server listens
+    can be connected to itself, and then hears its own question and keeps the server from listening.
+    """
+    for port in random.sample(SERVER_PORTS, len(SERVER_PORTS)):
+        with suppress(OSError):
+            return socket.create_server(("127.0.0.1", port))
+    raise AssertionError("no port is free")
+
+
+def server_port() -> int:
+    with taken_port() as free:
+        return free.getsockname()[1]
 
 
 def answers(address: str) -> bool:

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from platform_process import PATIENCE, answers, environment, until
+from platform_process import PATIENCE, answers, environment, server_port, until
 
 from analytics_dagster.settings import PROJECT_ROOT
 
@@ -111,9 +110,7 @@ def superset(end_to_end, home, tenant) -> Iterator[Superset]:
 
 @contextmanager
 def served(home: Path, url: str) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        place = f"127.0.0.1:{probe.getsockname()[1]}"
+    place = f"127.0.0.1:{server_port()}"
     log = home / "server.log"
     program = [Path(SUPERSET).with_name("gunicorn"), "--bind", place, "--worker-class", "gthread", "--threads", "8"]
     with log.open("w") as file:

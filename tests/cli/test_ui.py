@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from platform_process import PATIENCE, PROGRAM, TRACEBACK, answers, environment, until
+from platform_process import PATIENCE, PROGRAM, TRACEBACK, answers, environment, server_port, taken_port, until
 
 from analytics_dagster.cli.ui import PORTS_TRIED, _data_docs, free_port
 from analytics_dagster.defs.labels import GROUPS
@@ -89,9 +89,7 @@ def test_the_children_learn_where_the_data_docs_are(tmp_path, monkeypatch):
 @pytest.mark.browser
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found by /proc")
 def test_a_person_looks_at_the_platform(end_to_end, browser, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = server_port()
     with ui(end_to_end, tmp_path, "--port", str(port)) as opened:
         assert opened.address.endswith(f":{port}")
         complaints = []
@@ -129,7 +127,7 @@ def test_a_person_looks_at_the_platform(end_to_end, browser, tmp_path):
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found by /proc")
 def test_a_killed_ui_leaves_nobody_behind(end_to_end, tmp_path):
     """And the port that is taken is not the end of it."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with taken_port() as taken:
         port = taken.getsockname()[1]
         with ui(end_to_end, tmp_path, UI_PORT=str(port)) as opened:
             assert not opened.address.endswith(f":{port}")
