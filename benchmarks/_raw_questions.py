@@ -21,6 +21,7 @@ Row = tuple[Any, ...]
 
 OWN = "select * from {events} where tenant_id = '{tenant}'"
 DAY = "cast(occurred_at at time zone 'UTC' as date)"
+ACTIVITY_DAY = "cast(occurred_at at time zone 'UTC' - interval '4 hours' as date)"  # a session ends at 04:00
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ QUESTIONS = (
             select
                 user_id,
                 occurred_at,
-                occurred_at - lag(occurred_at) over (partition by user_id order by occurred_at) as pause
+                {ACTIVITY_DAY} as activity_day,
+                occurred_at
+                - lag(occurred_at) over (partition by user_id, {ACTIVITY_DAY} order by occurred_at) as pause
             from own
             where occurred_at >= timestamp '{{first}}' at time zone 'UTC' - interval '1 day'
                 and event_type in ('user_action', 'page_view')
@@ -95,16 +98,17 @@ QUESTIONS = (
         numbered as (
             select
                 user_id,
+                activity_day,
                 occurred_at,
                 sum(case when pause <= interval '30 minutes' then 0 else 1 end)
-                    over (partition by user_id order by occurred_at) as session
+                    over (partition by user_id, activity_day order by occurred_at) as session
             from steps
         ),
         sessions as (
             select
                 cast(min(occurred_at) at time zone 'UTC' as date) as day,
                 extract(epoch from max(occurred_at) - min(occurred_at)) as seconds
-            from numbered group by user_id, session
+            from numbered group by user_id, activity_day, session
         )
         select day, count(*), sum(seconds) from sessions where day >= '{{first}}' group by day order by day
         """,

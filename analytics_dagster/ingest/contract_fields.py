@@ -25,6 +25,11 @@ class Field:
     inside: tuple["Field", ...] = ()  # of an object whose fields the contract knows
 
     @property
+    def key(self) -> str:
+        """As JSON writes it."""
+        return f'"{self.path[-1]}":'
+
+    @property
     def sure(self) -> str:
         """Certainly as it should be."""
         condition = f"({self.value.sure(self.column)})"

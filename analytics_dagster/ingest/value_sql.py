@@ -233,8 +233,8 @@ def _time(told: _Told) -> ValueSql:
     return ValueSql(
         # years at the rim are looked at exactly, later
         lambda v: (
-            f"regexp_full_match({v}, '{QUOTE}{exact}{QUOTE}') and {v}[2:5] > '{EARLIEST_YEAR}'"
-            f" and {v}[2:5] < '{LATEST_YEAR}' and {moment(v)} is not null"
+            f"regexp_full_match({v}, '{QUOTE}{exact}{QUOTE}') and {v} > '{QUOTE}{EARLIEST_YEAR + 1}'"
+            f" and {v} < '{QUOTE}{LATEST_YEAR}' and {moment(v)} is not null"
         ),
         (
             told.rule(lambda v: f"not {_starts(v, QUOTE)}", "1"),

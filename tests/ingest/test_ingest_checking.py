@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -11,8 +12,10 @@ from ingest_samples import REGISTRY, event
 from pydantic import ValidationError
 
 from analytics_dagster.ingest.blocks import Block
-from analytics_dagster.ingest.checking import ROW, SOONER_JUDGED, Checked, Checker, Origin
+from analytics_dagster.ingest.checking import ROW, SOONER_JUDGED, Checked, Checker, Lines, Origin
+from analytics_dagster.ingest.contract_fields import event_fields
 from analytics_dagster.ingest.intake import Intake
+from analytics_dagster.ingest.queries import Queries
 from analytics_dagster.ingest.verdict import LONGEST_LINE, Refusal, judge
 from analytics_dagster.schemas import (
     AnalyticsChannelType,
@@ -235,6 +238,38 @@ def test_most_events_take_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [json.dumps(event(f"e{number}", user_id="Zoë", anonymous_id=None)).encode() for number in range(100)]
     del (bare := event("bare"))["properties"]
     assert check(*lines, json.dumps(bare).encode() + b"\r").accepted.num_rows == 101
+    assert check(*(line.replace(b": ", b":").replace(b", ", b",") for line in lines)).accepted.num_rows == 100
+
+
+@pytest.mark.parametrize(
+    ("key", "number"),
+    [
+        pytest.param(',"x":1', "1e6", id="1000000.0 is six signs longer"),
+        pytest.param(',"event_name":"abcd"', "1e20", id="a key twice"),
+        pytest.param(',"x":{"n":1000000.0}', "1e6", id="what DuckDB writes stands elsewhere"),
+    ],
+)
+@pytest.mark.parametrize("place", ["metadata", "event"])
+def test_a_number_that_duckdb_writes_longer_hides_no_key(place: str, key: str, number: str) -> None:
+    line = json.dumps(event("e1") | {"properties": {"n": 7}}, separators=(",", ":")).replace('"n":7', f'"n":{number}')
+    before = '},"event_type"' if place == "metadata" else ',"properties"'
+    assert rules(line.encode()) == []
+    assert rules(line.replace(before, key + before, 1).encode()) != []
+
+
+def test_a_line_without_spaces_is_not_read_for_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analytics_dagster.ingest.contract_sql._has_known_keys", lambda: "false")
+    written = [json.dumps(event("e1"), separators=signs).encode() + b"\n" for signs in ((",", ":"), (", ", ": "))]
+    lines = Lines([(Origin(1, None), Block(b"".join(written), 1))]).for_duckdb()
+    assert Queries(TENANTS, REGISTRY).good(lines)["good"].to_pylist() == [True, False]
+
+
+def test_of_all_fields_only_properties_may_hold_numbers() -> None:
+    """What `_is_all_known` counts on."""
+    for field in event_fields(AnalyticsEvent):
+        for asked in field.with_inside():
+            query = f"select {asked.sure} from (select '12' as {asked.column})"
+            assert duckdb.execute(query).fetchone() == (False,), asked.path
 
 
 def test_many_lines_keep_their_order() -> None:
@@ -355,6 +390,7 @@ def test_the_most_specific_contract_applies() -> None:
         (GOOD.replace('"7"', '"\\ud800"').encode(), [("line", "json_invalid")]),
         (GOOD.replace('"7"', "NaN").encode(), [("properties", "number_out_of_range")]),
         (GOOD.replace('"7"', "[-Infinity]").encode(), [("properties", "number_out_of_range")]),
+        (GOOD.replace('"7"', "[1, 1e400]").encode(), [("properties", "number_out_of_range")]),
         (GOOD.replace('"7"', '{"b": 1e400}').encode(), [("properties", "number_out_of_range")]),
         (GOOD.replace('"7"', "9" * 5000).encode(), [("line", "json_invalid")]),
         (GOOD.replace('"7"', '7, "track_id": 8').encode(), [("line", "duplicate_key")]),
