@@ -145,8 +145,9 @@
 {% endmacro %}
 
 {#
-    The strategy: empty the whole scope, then fill it, so that rows whose source vanished (a hold, an erasure) go too.
-    A model without a scope is small and restated as a whole.
+    The strategy: within the scope, delete what is other or gone (a hold, an erasure) and insert what is other or new.
+    Most of what a scope holds is as it was, and each row that is written costs a page of every index.
+    A model without a scope is small and compared as a whole; one without a primary key is emptied and filled.
 #}
 {% macro get_incremental_restate_scope_sql(arg_dict) %}
     {% set target = arg_dict['target_relation'] %}
@@ -154,6 +155,7 @@
     {% set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) %}
     {% set scope = config.meta_get('scope') %}
     {% set tells = config.meta_get('tells') %}
+    {% set key = primary_key() %}
     {% if scope and not build_id() %}
         {% do exceptions.raise_compiler_error(
             'this build has no id, so it has no scope: run it with `analytics-dagster`, or with --full-refresh'
@@ -165,20 +167,32 @@
             {% do parts.append((restated_days(part), 'target.' ~ part['column'] ~ ' = restated.day')) %}
         {% endif %}
         {% if part.get('keys_of') or part.get('users_of') %}
-            {% set key = part.get('key', 'user_id') %}
-            {% do parts.append((restated_users(part), 'target.' ~ key ~ ' = restated.' ~ key)) %}
+            {% set column = part.get('key', 'user_id') %}
+            {% do parts.append((restated_users(part), 'target.' ~ column ~ ' = restated.' ~ column)) %}
         {% endif %}
     {% endfor %}
 
-    {% if tells %}
+    {% if key or tells %}
     create temporary table rows_before on commit drop as
         {%- for restated, matching in parts %}
         select target.*
         from {{ target }} as target
         inner join ({{ restated }}) as restated on target.tenant_id = restated.tenant_id and {{ matching }}
         {{ 'union' if not loop.last }}
+        {%- else %}
+        select * from {{ target }}
         {%- endfor %};
 
+    create temporary table rows_changed on commit drop as
+        select true as is_gone, gone.*
+        from (select {{ columns }} from rows_before except select {{ columns }} from {{ new }}) as gone
+        union all
+        select false, come.*
+        from (select {{ columns }} from {{ new }} except select {{ columns }} from rows_before) as come;
+    analyze rows_changed;
+    {% endif %}
+
+    {% if tells %}
     {% set told = get_quoted_csv(['tenant_id', tells['key']] + tells['of']) if tells.get('of') else columns %}
     insert into {{ source('pipeline', 'build_changes') }} (relation, tenant_id, key)
     select distinct
@@ -186,15 +200,30 @@
         tenant_id,
         {{ tells['key'] }}::text
     from (
-        (select {{ told }} from rows_before except select {{ told }} from {{ new }})
+        (select {{ told }} from rows_changed where is_gone except select {{ told }} from rows_changed where not is_gone)
         union all
-        (select {{ told }} from {{ new }} except select {{ told }} from rows_before)
+        (select {{ told }} from rows_changed where not is_gone except select {{ told }} from rows_changed where is_gone)
     ) as changed
     where {{ tells['key'] }} is not null
     on conflict do nothing;
     analyze {{ source('pipeline', 'build_changes') }};
     {% endif %}
 
+    {% if key %}
+    delete from {{ target }} as target
+    using rows_changed
+    where
+        rows_changed.is_gone
+        {%- for column in key %}
+        and target.{{ column }} = rows_changed.{{ column }}
+        {%- endfor %};
+
+    insert into {{ target }} ({{ columns }})
+    select {{ columns }}
+    from rows_changed
+    where not is_gone
+    order by {{ get_quoted_csv(key) }}
+    {% else %}
     {%- for restated, matching in parts %}
     delete from {{ target }} as target
     using ({{ restated }}) as restated
@@ -206,6 +235,13 @@
     insert into {{ target }} ({{ columns }})
     select {{ columns }}
     from {{ new }}
+    {% endif %}
+{% endmacro %}
+
+{# In the model's contract; none if it has none. #}
+{% macro primary_key() %}
+    {% set found = model.constraints | selectattr('type', 'equalto', 'primary_key') | map(attribute='columns') | list %}
+    {{ return(found[0] if found else none) }}
 {% endmacro %}
 
 {% macro build_id() %}

@@ -469,5 +469,27 @@ def test_a_daily_build_reads_its_days_and_not_the_history(platform: Platform) ->
         assert connection.execute(scans).fetchall() == before
 
 
+def test_a_repeated_build_writes_no_row_again(platform: Platform) -> None:
+    """Of tables with a primary key; what a scope holds is mostly as it was."""
+    keyed = (
+        "select conrelid::regclass::text from pg_constraint where contype = 'p'"
+        " and connamespace in ('marts'::regnamespace, 'intermediate'::regnamespace) order by 1"
+    )
+
+    def places() -> dict[str, list[str]]:
+        with connect(platform.url) as connection:
+            names = [name for (name,) in connection.execute(keyed)]
+            return {
+                name: [place for (place,) in connection.execute(f"select ctid::text from {name} order by 1".encode())]
+                for name in names
+            }
+
+    platform.build([LOADS[3]])
+    before = places()
+    assert sum(map(len, before.values())) > 1000
+    platform.build([LOADS[3]])
+    assert places() == before
+
+
 def _as(url: WarehouseUrl, role: str) -> WarehouseUrl:
     return WarehouseUrl(user=role, database=url.database, host=url.host, port=url.port)

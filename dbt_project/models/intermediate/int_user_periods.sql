@@ -8,7 +8,6 @@
     config(
         meta={'scope': scope, 'tells': {'key': 'period'}},
         indexes=[
-            {'columns': ['tenant_id', 'period', 'granularity']},
             {'columns': ['tenant_id', 'cohort_period', 'granularity']},
             {'columns': ['tenant_id', 'user_id']},
         ],

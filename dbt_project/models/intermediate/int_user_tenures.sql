@@ -2,7 +2,7 @@
 {{
     config(
         meta={'scope': scope, 'tells': {'key': 'cohort_day'}},
-        indexes=[{'columns': ['tenant_id', 'user_id']}, {'columns': ['tenant_id', 'cohort_day']}],
+        indexes=[{'columns': ['tenant_id', 'cohort_day']}],
     )
 }}
 

@@ -2,7 +2,13 @@
 {{
     config(
         meta={'scope': scope, 'tells': {'key': 'user_id'}},
-        indexes=[{'columns': ['tenant_id', 'user_id', 'day']}],
+        indexes=[
+            {
+                'columns': [
+                    'tenant_id', 'user_id', 'day', 'is_known', 'events', 'sessions', 'actions', 'payments', 'revenue',
+                ],
+            },
+        ],
     )
 }}
 
