@@ -14,6 +14,7 @@ from _comparison import prove_books
 from _databases import Databases
 from _events import EVENTS_A_DAY, MALFORMED, TENANTS, EventFile
 from _history import make_history
+from unmeasured import processes_unmeasured
 
 from analytics_dagster.ingest import load_day
 from analytics_dagster.ingest.intake import Intake
@@ -85,6 +86,7 @@ def test_books_that_do_not_hold_what_was_promised_stop_the_benchmark(databases: 
 
 
 @pytest.mark.slow
+@processes_unmeasured()
 def test_everything_but_dlt_runs_and_tells_its_figures(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     words = "--events 1000 --repeat 1 --against copy pandas pydantic --json"
@@ -108,6 +110,7 @@ def test_everything_but_dlt_runs_and_tells_its_figures(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@processes_unmeasured()
 def test_the_gate_is_measured_beside_the_usual_way(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     done = subprocess.run(

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from unmeasured import processes_unmeasured
 
 from analytics_dagster.settings import load_settings
 from analytics_dagster.warehouse import EmbeddedServer, WarehouseUrl, connect
@@ -180,6 +181,7 @@ TRAINING = "select from tenancy.publications limit 1 offset 7"
         pytest.param([["analytics-dagster", "run"]], TRAINING, id="the command line after publishing"),
     ],
 )
+@processes_unmeasured()
 def test_after_a_kill_a_second_run_gives_the_tables_of_an_undisturbed_one(
     tmp_path, undisturbed, expected, victims, moment
 ):

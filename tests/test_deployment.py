@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import typer.main
 import yaml
+from unmeasured import processes_unmeasured
 
 from analytics_dagster.environment import process_environment
 from analytics_dagster.settings import INTERNAL_VARIABLES, Settings, known_variables, load_settings
@@ -77,6 +78,7 @@ def check_command(words: list[str]) -> None:
 
 
 @cache
+@processes_unmeasured()
 def help_of(program: str, *subcommands: str) -> str:
     outcome = subprocess.run(
         [Path(sys.executable).with_name(program), *subcommands, "--help"], capture_output=True, text=True, check=False

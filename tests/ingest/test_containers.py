@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ingest_samples import DAY, event
 from pyarrow import parquet
+from unmeasured import processes_unmeasured
 
 from analytics_dagster.ingest import Tally, books, load_day
 from analytics_dagster.ingest import blocks as limits
@@ -572,6 +573,7 @@ print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.json", "a.csv", "a.parquet"])
+@processes_unmeasured()
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, name: str) -> None:
     peaks = {}
     for count in (60_000, 240_000):
