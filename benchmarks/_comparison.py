@@ -14,7 +14,8 @@ from _events import EventFile
 from _load_once import CONTRACTS
 from _watch import Watch
 
-from analytics_dagster.ingest import books, load_day
+from analytics_dagster.ingest.books import books
+from analytics_dagster.ingest.loading import load_day
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
 ALTERNATIVES = ("copy", "pandas", "pydantic", "dlt")

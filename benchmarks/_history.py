@@ -14,8 +14,8 @@ from _databases import Databases
 from _events import EVENTS_A_DAY, EventFile
 from _load_once import CONTRACTS
 
-from analytics_dagster.ingest import load_day
 from analytics_dagster.ingest.known import rebuild
+from analytics_dagster.ingest.loading import load_day
 from analytics_dagster.warehouse import WarehouseUrl, connect
 
 ASKED_RATIO = 1.3

@@ -5,7 +5,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from analytics_dagster.ingest import load_day
+from analytics_dagster.ingest.loading import load_day
 from analytics_dagster.schemas.event_files import load_event_contracts
 from analytics_dagster.settings import PROJECT_ROOT
 from analytics_dagster.warehouse import WarehouseUrl

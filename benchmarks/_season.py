@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
 
-from analytics_dagster.ingest import load_day
+from analytics_dagster.ingest.loading import load_day
 from analytics_dagster.quality.gate import run_gate
 from analytics_dagster.quality.suites import read_suites
 from analytics_dagster.sample import SamplePlan, load_ledger, simulate

@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from analytics_dagster.environment import TELEMETRY_OFF
-from analytics_dagster.ingest import load_day
+from analytics_dagster.ingest.loading import load_day
 from analytics_dagster.sample import SamplePlan, simulate
 from analytics_dagster.settings import load_settings
 from analytics_dagster.tenancy import load_tenant_files, register

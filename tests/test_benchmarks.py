@@ -16,8 +16,8 @@ from _events import EVENTS_A_DAY, MALFORMED, TENANTS, EventFile
 from _history import make_history
 from unmeasured import processes_unmeasured
 
-from analytics_dagster.ingest import load_day
 from analytics_dagster.ingest.intake import Intake
+from analytics_dagster.ingest.loading import load_day
 from analytics_dagster.ingest.verdict import Refusal, judge
 from analytics_dagster.settings import PROJECT_ROOT
 from analytics_dagster.warehouse import WarehouseUrl, connect

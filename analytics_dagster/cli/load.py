@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import psycopg
 import typer
@@ -14,13 +14,15 @@ from analytics_dagster.cli.console import errors, out, print_json, table
 from analytics_dagster.cli.preparation import prepared
 from analytics_dagster.errors import AnalyticsError
 from analytics_dagster.formats import FORMATS
-from analytics_dagster.ingest import LoadReport, load_day, pending_files
-from analytics_dagster.ingest.depositing import deposit
+from analytics_dagster.ingest.landing import pending_files
 from analytics_dagster.ingest.naming import Container
-from analytics_dagster.ingest.sources import STDIN, Source, sources_of
+from analytics_dagster.ingest.report import LoadReport
 from analytics_dagster.schemas.event_files import load_event_contracts
 from analytics_dagster.settings import Settings
 from analytics_dagster.warehouse import connect
+
+if TYPE_CHECKING:
+    from analytics_dagster.ingest.sources import Source
 
 INCOMPLETE = 4
 ABOUT_LINES = {"line_too_long"}  # the file itself was read
@@ -63,6 +65,9 @@ def load(
     Exit codes: 0 every file was read (refused events are in quarantine); 4 a file could not be read, or not to its
     end, everything else is loaded; 1 nothing is loaded.
     """
+    from analytics_dagster.ingest.loading import load_day
+    from analytics_dagster.ingest.sources import STDIN, sources_of
+
     if paths.count(STDIN) > 1:
         raise typer.BadParameter("standard input can be read once", param_hint="PATH")
     load_on = day.date() if day else datetime.now(UTC).date()
@@ -98,7 +103,11 @@ def _require_tenants(connection: psycopg.Connection, tenant: str | None) -> None
         raise AnalyticsError(f"no tenant {tenant!r}", remedy=f"known: {', '.join(known)}")
 
 
-def _taken_in(connection: psycopg.Connection, chosen: Settings, source: Source, day: date, tenant: str | None) -> _File:
+def _taken_in(
+    connection: psycopg.Connection, chosen: Settings, source: "Source", day: date, tenant: str | None
+) -> _File:
+    from analytics_dagster.ingest.depositing import deposit
+
     file = _File(source.shown)
     if source.naming is None:
         file.problem = f"is not loaded: {source.problem}"

@@ -18,7 +18,8 @@ import pytest
 from platform_process import PROGRAM, TRACEBACK, environment
 
 from analytics_dagster.cli import main
-from analytics_dagster.ingest import books, load_day
+from analytics_dagster.ingest.books import books
+from analytics_dagster.ingest.loading import load_day
 from analytics_dagster.schemas import TenantConfiguration
 from analytics_dagster.settings import PROJECT_ROOT, settings
 from analytics_dagster.tenancy import load_tenant_files, register

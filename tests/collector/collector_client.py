@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from analytics_dagster.collector.server import serve
-from analytics_dagster.ingest import load_day, pending_files
+from analytics_dagster.ingest.landing import pending_files
+from analytics_dagster.ingest.loading import load_day
 from analytics_dagster.warehouse import WarehouseUrl
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from collector_client import Client, event, load_all, written
 
-from analytics_dagster.ingest import books, pending_files
+from analytics_dagster.ingest.books import books
+from analytics_dagster.ingest.landing import pending_files
 
 SENDERS = 4
 

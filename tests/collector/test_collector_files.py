@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from analytics_dagster.collector import LandingFiles, recover
 from analytics_dagster.collector import landing_files as module
-from analytics_dagster.ingest import pending_files
+from analytics_dagster.ingest.landing import pending_files
 
 DAY = date(2026, 1, 31)
 

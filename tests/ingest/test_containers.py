@@ -19,10 +19,12 @@ from ingest_samples import DAY, event
 from pyarrow import parquet
 from unmeasured import processes_unmeasured
 
-from analytics_dagster.ingest import Tally, books, load_day
 from analytics_dagster.ingest import blocks as limits
+from analytics_dagster.ingest.books import books
 from analytics_dagster.ingest.containers import inflating, parquet_rows, record_again
+from analytics_dagster.ingest.loading import load_day
 from analytics_dagster.ingest.naming import naming_of
+from analytics_dagster.ingest.report import Tally
 from analytics_dagster.warehouse import WarehouseUrl
 
 NAMES = [

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_dagster.ingest import pending_files
 from analytics_dagster.ingest.depositing import deposit, safe_stem
+from analytics_dagster.ingest.landing import pending_files
 from analytics_dagster.ingest.naming import naming_of
 
 DAY = date(2026, 1, 31)

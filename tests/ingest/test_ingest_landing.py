@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analytics_dagster.ingest import LandingError, pending_files
-from analytics_dagster.ingest.landing import claimed_tenant
+from analytics_dagster.ingest.landing import LandingError, claimed_tenant, pending_files
 
 
 def put(path: Path) -> Path:

@@ -18,8 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingest_samples import DAY, empty_raw, event, lines
 
-from analytics_dagster.ingest import Tally, books, load_day, writing
+from analytics_dagster.ingest import writing
+from analytics_dagster.ingest.books import books
 from analytics_dagster.ingest.checking import Checker
+from analytics_dagster.ingest.loading import load_day
+from analytics_dagster.ingest.report import Tally
 from analytics_dagster.warehouse import WarehouseUrl
 
 Land = Callable[..., Path]
@@ -294,7 +297,8 @@ KILLED = """
 import os, signal, sys
 from datetime import date
 from pathlib import Path
-from analytics_dagster.ingest import load_day, writing
+from analytics_dagster.ingest import writing
+from analytics_dagster.ingest.loading import load_day
 from analytics_dagster.warehouse import WarehouseUrl
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 writing.write_accounts = die

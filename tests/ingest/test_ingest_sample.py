@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psycopg
 
-from analytics_dagster.ingest import load_day
 from analytics_dagster.ingest.landing import pending_files
+from analytics_dagster.ingest.loading import load_day
 from analytics_dagster.sample import SamplePlan, load_ledger, simulate
 from analytics_dagster.schemas.event_files import load_event_contracts
 from analytics_dagster.settings import PROJECT_ROOT

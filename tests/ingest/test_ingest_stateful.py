@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from ingest_samples import DAY, empty_raw, event, lines, tenant
 
-from analytics_dagster.ingest import books, load_day
+from analytics_dagster.ingest.books import books
+from analytics_dagster.ingest.loading import load_day
 from analytics_dagster.ingest.quarantine import OPEN, Choice, Edit, discard, replay
 from analytics_dagster.registration import register_files
 from analytics_dagster.tenancy import register

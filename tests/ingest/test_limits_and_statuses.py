@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 from ingest_samples import DAY
 
-from analytics_dagster.ingest import books, load_day
+from analytics_dagster.ingest.books import books
+from analytics_dagster.ingest.loading import load_day
 from analytics_dagster.ingest.sizes import oversized
 from analytics_dagster.tenancy import moving
 from analytics_dagster.tenancy.limits import breaches, mark_breaches, tenant_limits

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from ingest_samples import DAY, empty_raw, event, lines, tenant
 
 from analytics_dagster.errors import AnalyticsError
-from analytics_dagster.ingest import Book, books, load_day
-from analytics_dagster.ingest.loading import LOCK
+from analytics_dagster.ingest.books import Book, books
+from analytics_dagster.ingest.loading import LOCK, load_day
 from analytics_dagster.ingest.quarantine import (
     OPEN,
     Choice,
