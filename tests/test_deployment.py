@@ -173,7 +173,7 @@ def test_every_variable_is_one_that_the_code_reads(tmp_path: Path) -> None:
     url = WarehouseUrl(user="analytics", database="analytics", host="postgres")
     set_by_exec = process_environment(load_settings(home=tmp_path), url)
     dagster = yaml.safe_load((ROOT / "dagster.yaml").read_text(encoding="utf-8"))
-    assert dagster["storage"]["postgres"]["postgres_url"]["env"] in set_by_exec
+    assert dagster["storage"]["custom"]["config"]["postgres_url"]["env"] in set_by_exec
 
 
 def test_secrets_come_from_outside_and_have_no_default() -> None:
