@@ -90,6 +90,7 @@ def parsed_dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[P
     """Puts the parsed dbt project into a state folder; it is parsed once for all workers of the run. From then on,
     dbt's own lines are not measured in this process."""
     from dbt.cli.main import dbtRunner
+    from dbt_common.behavior_flags import BehaviorFlagRendered
 
     from analytics_dagster.transform import ensure_manifest
 
@@ -97,6 +98,9 @@ def parsed_dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[P
     of_all_workers = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbtRunner, "invoke", unmeasured(dbtRunner.invoke))
+        # which module a flag is from, for a message: found by reading the source of each frame, and below a test
+        # stand so many that it takes a second of each call
+        patch.setattr(BehaviorFlagRendered, "_default_source", staticmethod(lambda: "dbt.adapters"))
         manifest = ensure_manifest(load_settings(state_dir=of_all_workers / "parsed dbt"))
 
         def put_into(state: Path) -> None:

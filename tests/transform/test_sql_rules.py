@@ -4,6 +4,7 @@ Rows of two tenants never meet: each join, window, group and distinct has the te
 up, nothing is recursive. What is said twice is compiled twice: for a first build and for a daily one.
 """
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,14 +110,17 @@ def _shown(node: exp.Expression) -> str:
 @pytest.fixture(scope="module")
 def compiled(owned_warehouse: WarehouseUrl, manifest: Path) -> dict[str, str]:
     """By the model's name, and whether it is that of a first or of a daily build."""
+    folder = manifest.parent / "run" / "compiled"
+    shutil.rmtree(folder, ignore_errors=True)  # unit tests leave what they compiled there, too
     prepare(owned_warehouse, manifest)
-    found = dict(_compiled(manifest, "first"))
+    found = dict(_compiled(folder, "first"))
+    shutil.rmtree(folder)
     build(owned_warehouse, manifest, build_id="rules")
-    return found | dict(_compiled(manifest, "daily"))
+    return found | dict(_compiled(folder, "daily"))
 
 
-def _compiled(manifest: Path, kind: str) -> Iterator[tuple[str, str]]:
-    for path in (manifest.parent / "run" / "compiled").rglob("models/**/*.sql"):
+def _compiled(folder: Path, kind: str) -> Iterator[tuple[str, str]]:
+    for path in folder.rglob("models/**/*.sql"):
         yield f"{path.stem} ({kind})", path.read_text()
 
 
