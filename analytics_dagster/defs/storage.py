@@ -8,20 +8,21 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from dagster import DagsterEventType, EventLogEntry
+from dagster import EventLogEntry
 from dagster._core.storage.event_log import SqlEventLogStorageTable
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
-from dagster_postgres.utils import pg_url_from_config
+from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 
 if TYPE_CHECKING:
     from dagster._core.storage.config import PostgresStorageConfig
+    from dagster_postgres.auth import PgTokenProvider
 
 
 class PlanningEventLog(PostgresEventLogStorage):
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        planned = [event for event in events if _is_planned_materialization(event)]
-        others = [event for event in events if not _is_planned_materialization(event)]
+        planned = [event for event in events if event.get_dagster_event().is_asset_materialization_planned]
+        others = [event for event in events if not event.get_dagster_event().is_asset_materialization_planned]
         if planned:
             self._plan(sorted(planned, key=_asset))
         if others:
@@ -40,18 +41,28 @@ class PlanningEventLog(PostgresEventLogStorage):
 class Storage(DagsterPostgresStorage):
     """What dagster.yaml names; configured as Dagster's own."""
 
-    def __init__(self, postgres_url: str, *, should_autocreate_tables: bool, inst_data: ConfigurableClassData | None):
-        super().__init__(postgres_url, should_autocreate_tables, inst_data)
-        self._event_log_storage = PlanningEventLog(postgres_url, should_autocreate_tables)
+    def __init__(
+        self,
+        postgres_url: str,
+        *,
+        should_autocreate_tables: bool,
+        inst_data: ConfigurableClassData | None,
+        token_provider: "PgTokenProvider | None",
+    ) -> None:
+        super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
+        self._event_log_storage = PlanningEventLog(
+            postgres_url, should_autocreate_tables, token_provider=token_provider
+        )
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
-        url = pg_url_from_config(cast("PostgresStorageConfig", config_value))
-        return cls(url, should_autocreate_tables=config_value["should_autocreate_tables"], inst_data=inst_data)
-
-
-def _is_planned_materialization(event: EventLogEntry) -> bool:
-    return event.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+        config = cast("PostgresStorageConfig", config_value)
+        return cls(
+            pg_url_from_config(config),
+            should_autocreate_tables=config_value["should_autocreate_tables"],
+            inst_data=inst_data,
+            token_provider=get_token_provider_from_config(config),
+        )
 
 
 def _asset(event: EventLogEntry) -> str:
