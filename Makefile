@@ -51,7 +51,7 @@ lock: ## renew requirements.lock with the newest versions that pyproject.toml al
 	@python=$$(sh scripts/bootstrap.sh check) && \
 	"$$python" -m venv .venv-lock && .venv-lock/bin/python -m pip install -q --disable-pip-version-check uv
 	@.venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --no-annotate --extra dev pyproject.toml --output-file requirements.lock
+		--no-header --no-annotate --extra dev pyproject.toml --output-file requirements.lock
 	@rm -rf .venv-lock
 	@echo "› requirements.lock is renewed; make test, then commit it"
 
